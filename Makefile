@@ -1,0 +1,7 @@
+# Ringmaster: `make run` and `make test` are all that a fresh Debian machine needs; `make help` lists the rest.
+SHELL  := /bin/bash
+V      ?= 0
+Q      := $(if $(filter 0,$(V)),@)
+.DEFAULT_GOAL := all
+
+include tests/host/host.mk

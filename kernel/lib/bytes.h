@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Little-endian loads and stores at any alignment: for file formats, tables and guest memory. */
+#ifndef KERNEL_LIB_BYTES_H
+#define KERNEL_LIB_BYTES_H
+
+#include "kernel/lib/types.h"
+
+#define BYTES_DEFINE(bits)                                                                         \
+    static inline uint##bits##_t get_le##bits(const void *p)                                       \
+    {                                                                                              \
+        uint##bits##_t v;                                                                          \
+        __builtin_memcpy(&v, p, sizeof v);                                                         \
+        return v;                                                                                  \
+    }                                                                                              \
+    static inline void put_le##bits(void *p, uint##bits##_t v)                                     \
+    {                                                                                              \
+        __builtin_memcpy(p, &v, sizeof v);                                                         \
+    }
+BYTES_DEFINE(16)
+BYTES_DEFINE(32)
+BYTES_DEFINE(64)
+#undef BYTES_DEFINE
+
+/* The low width bytes set; width is 1, 2, 4 or 8. */
+static inline uint64_t bytes_mask(unsigned width)
+{
+    return ~(uint64_t)0 >> (64 - 8 * width);
+}
+
+#endif

@@ -1,0 +1,39 @@
+# Host unit tests: the same sources as in the kernel, compiled for the host under ASan and UBSan by
+# gcc and by clang, linked as a library; one tests/host/*_test.c is one program.
+
+HOST_COMPILERS ?= gcc clang
+HOST_BUILD     := build/host
+HOST_CFLAGS    := -std=gnu17 -g -O1 -I. -Wall -Wextra -Werror -Wshadow -Wundef -Wvla \
+                  -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+# What needs a CPU, a real machine or libc's own names is not hosted.
+HOST_EXCLUDED := kernel/lib/string.c kernel/main.c kernel/machine.c kernel/log.c kernel/panic.c \
+                 kernel/timer.c kernel/run.c kernel/pcpu.c
+HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/*.c drivers/virt/*.c)) \
+                 $(wildcard $(addprefix arch/x86/guest/,decode.c emulate.c gva.c boot_*.c acpi_tables.c)) \
+                 $(wildcard arch/x86/acpi.c arch/x86/paging_format.c arch/x86/vmx/ept.c) \
+                 $(wildcard tests/host/fake/*.c)
+HOST_TESTS    := $(patsubst tests/host/%.c,%,$(wildcard tests/host/*_test.c))
+
+define host_rules
+$(HOST_BUILD)/$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	$(Q)$(1) $(HOST_CFLAGS) $$(if $$(filter tests/%,$$<),,-Wconversion -Wno-sign-conversion) -MMD -MP -c $$< -o $$@
+$(HOST_BUILD)/$(1)/ringmaster.a: $(HOST_SOURCES:%.c=$(HOST_BUILD)/$(1)/%.o)
+	@rm -f $$@
+	$(Q)ar rcs $$@ $$^
+$(HOST_BUILD)/$(1)/%_test: $(HOST_BUILD)/$(1)/tests/host/%_test.o $(HOST_BUILD)/$(1)/ringmaster.a
+	$(Q)$(1) $(HOST_CFLAGS) $$< $(HOST_BUILD)/$(1)/ringmaster.a -lcmocka $$(if $$(filter decode%,$$*),-lcapstone) -o $$@
+HOST_PROGRAMS += $(addprefix $(HOST_BUILD)/$(1)/,$(HOST_TESTS))
+endef
+$(foreach compiler,$(HOST_COMPILERS),$(eval $(call host_rules,$(compiler))))
+.SECONDARY:
+
+.PHONY: host-programs host-test
+host-programs: $(HOST_PROGRAMS)
+
+# For one's own work; `make test` runs the same programs through pytest. One module: make host-test T=uart_test
+host-test: $(if $(T),$(foreach c,$(HOST_COMPILERS),$(HOST_BUILD)/$(c)/$(T)),$(HOST_PROGRAMS))
+	@for p in $^; do ./$$p || exit 1; done
+
+-include $(HOST_PROGRAMS:=.d) $(shell find $(HOST_BUILD) -name '*.d' 2>/dev/null)

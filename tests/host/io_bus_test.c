@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Theory: whatever address and width a guest uses, a device sees only accesses inside its region, of widths that it takes. */
+#include "tests/host/fake/fake.h"
+#include "kernel/io_bus.h"
+#include "kernel/lib/bytes.h"
+#include <errno.h>
+
+static uint8_t cells[8];
+static unsigned accesses;
+
+static uint64_t cells_read(void *device, uint64_t offset, unsigned width)
+{
+    uint64_t v = 0;
+
+    assert_ptr_equal(device, cells);
+    assert_true(offset + width <= sizeof cells);
+    memcpy(&v, cells + offset, width);
+    accesses++;
+    return v;
+}
+
+static void cells_write(void *device, uint64_t offset, unsigned width, uint64_t value)
+{
+    assert_ptr_equal(device, cells);
+    assert_true(offset + width <= sizeof cells);
+    assert_int_equal(value & ~bytes_mask(width), 0);
+    memcpy(cells + offset, &value, width);
+    accesses++;
+}
+
+static const struct io_region_ops cells_ops = {cells_read, cells_write};
+
+static struct io_region region(uint64_t base, uint64_t size, unsigned widths)
+{
+    return (struct io_region){"cells", base, size, widths, &cells_ops, cells};
+}
+
+static struct io_bus bus;
+
+static int set_up(void **state)
+{
+    struct io_region bytes = region(0x3f8, 8, IO_WIDTH_1), any = region(0x100, 8, IO_WIDTH_ANY);
+
+    (void)state;
+    memset(&bus, 0, sizeof bus);
+    memcpy(cells, "\x11\x22\x33\x44\x55\x66\x77\x88", 8);
+    assert_int_equal(io_bus_add(&bus, &bytes), 0);
+    assert_int_equal(io_bus_add(&bus, &any), 0);
+    accesses = 0;
+    return 0;
+}
+
+static void refuses_bad_regions(void **state)
+{
+    struct io_region overlap = region(0x3ff, 2, 1), empty = region(0, 0, 1), wraps = region(~0ull, 2, 1),
+                     widthless = region(0, 1, 0), fine = region(0, 1, 1);
+    (void)state;
+
+    assert_int_equal(io_bus_add(&bus, &overlap), -EEXIST);
+    assert_int_equal(io_bus_add(&bus, &empty), -EINVAL);
+    assert_int_equal(io_bus_add(&bus, &wraps), -EINVAL);
+    assert_int_equal(io_bus_add(&bus, &widthless), -EINVAL);
+    io_bus_freeze(&bus);
+    assert_int_equal(io_bus_add(&bus, &fine), -EBUSY);
+}
+
+static void says_when_it_is_full(void **state)
+{
+    (void)state;
+    for (unsigned i = bus.count; i < IO_BUS_REGIONS_MAX; i++) {
+        struct io_region r = region(0x10000 + 16 * i, 8, 1);
+        assert_int_equal(io_bus_add(&bus, &r), 0);
+    }
+    struct io_region last = region(0x90000, 8, 1);
+    assert_int_equal(io_bus_add(&bus, &last), -ENOSPC);
+}
+
+static void a_wide_access_becomes_pieces(void **state)
+{
+    uint64_t v;
+
+    (void)state;
+    io_bus_freeze(&bus);
+    assert_true(io_bus_read(&bus, 0x3f8, 4, &v));
+    assert_int_equal(v, 0x44332211);
+    assert_int_equal(accesses, 4);
+    assert_true(io_bus_read(&bus, 0x100, 8, &v));
+    assert_int_equal(v, 0x8877665544332211);
+    assert_int_equal(accesses, 5);
+}
+
+static void what_straddles_an_end_reads_as_ones(void **state)
+{
+    uint64_t v;
+
+    (void)state;
+    io_bus_freeze(&bus);
+    assert_true(io_bus_read(&bus, 0x3fe, 4, &v));
+    assert_int_equal(v, 0xffff8877);
+    assert_false(io_bus_read(&bus, 0x3f6, 4, &v));
+    assert_int_equal(v, 0x2211ffff);
+    assert_true(io_bus_write(&bus, 0x106, 4, 0xaabbccdd));
+    assert_int_equal(cells[6], 0xdd);
+    assert_int_equal(cells[7], 0xcc);
+}
+
+static void nobody_answers_with_ones(void **state)
+{
+    uint64_t v;
+
+    (void)state;
+    io_bus_freeze(&bus);
+    assert_false(io_bus_read(&bus, 0x80, 1, &v));
+    assert_int_equal(v, 0xff);
+    assert_false(io_bus_read(&bus, 0xfffffffffffffff8, 8, &v));
+    assert_int_equal(v, ~0ull);
+    assert_false(io_bus_write(&bus, 0x80, 1, 0));
+    assert_int_equal(accesses, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(refuses_bad_regions, set_up),
+        cmocka_unit_test_setup(says_when_it_is_full, set_up),
+        cmocka_unit_test_setup(a_wide_access_becomes_pieces, set_up),
+        cmocka_unit_test_setup(what_straddles_an_end_reads_as_ones, set_up),
+        cmocka_unit_test_setup(nobody_answers_with_ones, set_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
