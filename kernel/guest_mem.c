@@ -22,24 +22,16 @@ int guest_mem_add(struct guest_mem *mem, gpa_t base, uint64_t size, void *host)
     return 0;
 }
 
-static const struct guest_mem_slot *find_slot(const struct guest_mem *mem, gpa_t address)
-{
-    for (unsigned i = 0; i < mem->count; i++)
-        if (address.value - mem->slots[i].base.value < mem->slots[i].size)
-            return &mem->slots[i];
-    return NULL;
-}
-
 uint64_t guest_mem_contiguous(const struct guest_mem *mem, gpa_t address)
 {
-    const struct guest_mem_slot *slot = find_slot(mem, address);
+    const struct guest_mem_slot *slot = guest_mem_find_slot(mem, address);
 
     return slot ? slot->size - (address.value - slot->base.value) : 0;
 }
 
 void *guest_mem_at(const struct guest_mem *mem, gpa_t address, uint64_t size)
 {
-    const struct guest_mem_slot *slot = find_slot(mem, address);
+    const struct guest_mem_slot *slot = guest_mem_find_slot(mem, address);
 
     if (!slot || !range_fits(address.value - slot->base.value, size, slot->size))
         return NULL;
