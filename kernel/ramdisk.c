@@ -109,7 +109,7 @@ static bool reads_as_zeroes(struct ramdisk *r, uint64_t offset)
 {
     void **entry = find_entry(r, offset, false);
 
-    return entry && *entry ? *entry == zero_page : ALIGN_DOWN(offset, PAGE_SIZE) >= r->image_bytes;
+    return entry && *entry ? *entry == zero_page : offset >= r->image_bytes;
 }
 
 static int zero_whole_page(struct ramdisk *r, uint64_t offset)
