@@ -140,9 +140,11 @@ void virtio_queue_enable(struct virtqueue *vq)
         vq_enable(vq);
 }
 
-static void defer(struct virtio_device *device, unsigned queue)
+static void defer(const struct virtqueue *vq)
 {
-    device->deferred_queues |= (uint32_t)BIT(queue);
+    struct virtio_device *device = vq->device;
+
+    device->deferred_queues |= (uint32_t)BIT(vq->index);
     timer_arm(&device->resume, clock_now() + clock_ticks_from_ns(VIRTIO_DEFER_NS));
 }
 
@@ -154,52 +156,7 @@ void virtio_device_notify(struct virtio_device *device, uint32_t queue)
         return;
     vq = &device->queues[queue];
     if (likely(vq->ready) && unlikely(vq->notify(vq)))
-        defer(device, queue);
-}
-
-void virtio_queue_signal(struct virtqueue *vq)
-{
-    if (vq_wants_interrupt(vq))
-        vq->device->transport->interrupt_queue(vq->device->transport, vq->index);
-}
-
-/* Until the queue is empty, the device fails or the budget is spent; the latter is the result. */
-static bool serve_available(struct virtqueue *vq, struct vq_chain *chain, virtio_serve_fn *serve,
-                            int64_t *budget)
-{
-    int64_t request_cost = (int64_t)(VIRTIO_SERVE_BYTES_MAX / vq->size);
-
-    while (*budget > 0 && vq_pop(vq, chain)) {
-        int64_t bytes = (int64_t)chain->readable.left_bytes + chain->writable.left_bytes;
-        uint32_t written = serve(vq->device, chain);
-
-        if (!vq->device->is_live)
-            break;
-        vq_push(vq, chain->head, written);
-        *budget -= MAX(bytes, request_cost);
-    }
-    return *budget <= 0;
-}
-
-/*
- * Other vCPUs add requests while these are served. After the notification is asked for, what was
- * added before must be looked for again, and a driver that never lets the queue run empty must not
- * hold this CPU.
- */
-bool virtio_queue_serve(struct virtqueue *vq, struct vq_chain *chain, virtio_serve_fn *serve)
-{
-    int64_t budget = VIRTIO_SERVE_BYTES_MAX;
-    bool is_spent, has_more;
-
-    do {
-        vq_suppress_notifications(vq);
-        is_spent = serve_available(vq, chain, serve, &budget);
-        if (!vq->device->is_live)
-            return false;
-        has_more = vq_await_notification(vq);
-    } while (has_more && !is_spent);
-    virtio_queue_signal(vq);
-    return has_more;
+        defer(vq);
 }
 
 /* --- configuration --- */

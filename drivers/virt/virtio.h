@@ -38,9 +38,8 @@
 
 #define VIRTIO_QUEUES_MAX 32u
 
-/* After so many bytes of requests, or a queue's worth of them, the guest runs for a while. */
-#define VIRTIO_SERVE_BYTES_MAX MIB(2)
-#define VIRTIO_DEFER_NS        20000u
+/* How long the guest runs before a queue that was left at its bound is served on. */
+#define VIRTIO_DEFER_NS 20000u
 
 /* How a device reaches its driver. */
 struct virtio_transport {
@@ -110,16 +109,6 @@ void virtio_device_write_config(struct virtio_device *device, uint64_t offset, u
 
 void virtio_device_init(struct virtio_device *device, const struct guest_mem *mem);
 
-/*
- * Handles one request and returns how many bytes it stored from the start of the writable part. The
- * device may have failed the queue: then the request is not given back.
- */
-typedef uint32_t virtio_serve_fn(struct virtio_device *device, struct vq_chain *chain);
-
-/* Serves a queue up to the bounds above, then signals. The result is for notify to return. */
-bool virtio_queue_serve(struct virtqueue *vq, struct vq_chain *chain, virtio_serve_fn *serve);
-/* Interrupts the driver if it wants to hear of what was pushed. */
-void virtio_queue_signal(struct virtqueue *vq);
 /* The driver broke the rules: NEEDS_RESET, and nothing runs until it resets the device. */
 void virtio_queue_fail(struct virtqueue *vq, const char *why);
 /* The device changed its configuration. */

@@ -31,7 +31,7 @@ static bool notify_transmit(struct virtqueue *vq)
 {
     struct virtio_console *c = CONTAINER_OF(vq->device, struct virtio_console, device);
 
-    return virtio_queue_serve(vq, &c->transmit_chain, serve_transmit);
+    return vq_serve(vq, &c->transmit_chain, serve_transmit);
 }
 
 /* --- to the guest --- */
@@ -79,7 +79,7 @@ static bool notify_receive(struct virtqueue *vq)
         else
             has_more = vq_await_notification(vq);
     } while (fifo_count(c) > 0 && has_more && budget > 0);
-    virtio_queue_signal(vq);
+    vq_signal(vq);
     return fifo_count(c) > 0 && has_more;
 }
 

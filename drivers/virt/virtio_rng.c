@@ -23,7 +23,7 @@ static uint32_t serve(struct virtio_device *device, struct vq_chain *chain)
 
 static bool notify(struct virtqueue *vq)
 {
-    return virtio_queue_serve(vq, &CONTAINER_OF(vq, struct virtio_rng, queue)->chain, serve);
+    return vq_serve(vq, &CONTAINER_OF(vq, struct virtio_rng, queue)->chain, serve);
 }
 
 static void reset(struct virtio_device *device)

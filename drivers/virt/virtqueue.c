@@ -266,6 +266,53 @@ bool vq_wants_interrupt(struct virtqueue *vq)
     return (uint16_t)(now - READ_ONCE(*vq->used_event) - 1) < (uint16_t)(now - before);
 }
 
+/* --- serving --- */
+
+void vq_signal(struct virtqueue *vq)
+{
+    if (vq_wants_interrupt(vq))
+        vq->device->transport->interrupt_queue(vq->device->transport, vq->index);
+}
+
+/* Until the queue is empty, the device fails or the budget is spent; the latter is the result. */
+static bool serve_available(struct virtqueue *vq, struct vq_chain *chain, vq_serve_fn *serve,
+                            int64_t *budget)
+{
+    int64_t request_cost = (int64_t)(VQ_SERVE_BYTES_MAX / vq->size);
+
+    while (*budget > 0 && vq_pop(vq, chain)) {
+        int64_t bytes = (int64_t)chain->readable.left_bytes + chain->writable.left_bytes;
+        uint32_t written = serve(vq->device, chain);
+
+        if (!vq->device->is_live)
+            break;
+        vq_push(vq, chain->head, written);
+        *budget -= MAX(bytes, request_cost);
+    }
+    return *budget <= 0;
+}
+
+/*
+ * Other vCPUs add requests while these are served. After the notification is asked for, what was
+ * added before must be looked for again, and a driver that never lets the queue run empty must not
+ * hold this CPU.
+ */
+bool vq_serve(struct virtqueue *vq, struct vq_chain *chain, vq_serve_fn *serve)
+{
+    int64_t budget = VQ_SERVE_BYTES_MAX;
+    bool is_spent, has_more;
+
+    do {
+        vq_suppress_notifications(vq);
+        is_spent = serve_available(vq, chain, serve, &budget);
+        if (!vq->device->is_live)
+            return false;
+        has_more = vq_await_notification(vq);
+    } while (has_more && !is_spent);
+    vq_signal(vq);
+    return has_more;
+}
+
 /* --- streams --- */
 
 struct vq_span vq_stream_take(struct vq_stream *stream, uint32_t max_bytes)

@@ -55,6 +55,9 @@ struct virtq_used {
 /* Enough for every chain whose buffers do not overlap: a border of slots cuts one of them at most. */
 #define VQ_SPANS_MAX (VQ_SIZE_MAX + GUEST_MEM_SLOTS_MAX)
 
+/* After so many bytes of requests, or a ring's worth of them, the guest runs before the next. */
+#define VQ_SERVE_BYTES_MAX MIB(2)
+
 /* Bytes of one guest buffer that lie side by side in the host's memory. */
 struct vq_span {
     uint8_t *bytes;
@@ -132,6 +135,18 @@ void vq_suppress_notifications(struct virtqueue *vq);
 bool vq_await_notification(struct virtqueue *vq);
 /* Does the driver want an interrupt for what was pushed since the last call? */
 bool vq_wants_interrupt(struct virtqueue *vq);
+
+/* Interrupts the driver if it wants to hear of what was pushed. */
+void vq_signal(struct virtqueue *vq);
+
+/*
+ * Handles one request and returns how many bytes it stored from the start of the writable part. The
+ * device may have failed the queue: then the request is not given back.
+ */
+typedef uint32_t vq_serve_fn(struct virtio_device *device, struct vq_chain *chain);
+
+/* Serves a queue up to the bounds above, then signals. The result is for notify to return. */
+bool vq_serve(struct virtqueue *vq, struct vq_chain *chain, vq_serve_fn *serve);
 
 /* The next piece, at most max_bytes, taken off the stream; size_bytes is 0 at its end. */
 struct vq_span vq_stream_take(struct vq_stream *stream, uint32_t max_bytes);

@@ -33,7 +33,7 @@ static uint32_t serve(struct virtio_device *d, struct vq_chain *c)
 static bool notify(struct virtqueue *vq)
 {
     notified++;
-    return virtio_queue_serve(vq, &chain, serve);
+    return vq_serve(vq, &chain, serve);
 }
 
 static void reset(struct virtio_device *d)
@@ -559,7 +559,9 @@ static void a_reset_forgets_what_was_left(void **state)
     add_request();
     driver_kick(&guest, &guest.queues[0]);
     notified = 0;
+    assert_true(device.resume.armed);
     set_reg(VIRTIO_MMIO_STATUS, 0);
+    assert_false(device.resume.armed);
     fake_clock_advance(VIRTIO_DEFER_NS * 10);
     assert_int_equal(notified, 0);
 }
