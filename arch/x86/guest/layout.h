@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where everything is in a guest: its RAM, its MMIO, its ports and its interrupts. The loaders and
+ * the ACPI tables tell the guest of it, machine.c wires it; an address is written here and nowhere
+ * else.
+ */
+#ifndef ARCH_X86_GUEST_LAYOUT_H
+#define ARCH_X86_GUEST_LAYOUT_H
+
+#include "kernel/lib/types.h"
+
+/*
+ * RAM starts at 0 and stops at the hole below 4 GiB; what does not fit below the hole continues at
+ * 4 GiB. Below 1 MiB it is described as on a PC: conventional memory, then what firmware keeps.
+ */
+#define GUEST_CONVENTIONAL_BYTES 0x9fc00u
+#define GUEST_EBDA_BASE          0x9fc00u
+#define GUEST_EBDA_BYTES         0x400u
+#define GUEST_BIOS_BASE          0xe0000u /* the ACPI tables are here: guests scan it for the RSDP */
+#define GUEST_BIOS_BYTES         0x20000u
+#define GUEST_EXTENDED_BASE      0x100000u
+#define GUEST_HOLE_BASE          0xc0000000u
+#define GUEST_HOLE_END           0x100000000u
+#define GUEST_RAM_BYTES_MIN      MIB(1)
+
+static inline uint64_t guest_ram_below_hole(uint64_t ram_bytes)
+{
+    return MIN(ram_bytes, (uint64_t)GUEST_HOLE_BASE);
+}
+
+static inline uint64_t guest_ram_above_hole(uint64_t ram_bytes)
+{
+    return ram_bytes - guest_ram_below_hole(ram_bytes);
+}
+
+/* The hole. */
+#define GUEST_VIRTIO_BASE   0xd0000000u
+#define GUEST_VIRTIO_STRIDE 0x1000u
+#define GUEST_VIRTIO_BYTES  0x200u
+#define GUEST_VIRTIO_MAX    8u
+#define GUEST_IOAPIC_BASE   0xfec00000u
+#define GUEST_LAPIC_BASE    0xfee00000u
+
+/* Interrupts: ISA's 0-15 (the PIT's IRQ 0 is at input 2), then one for each virtio device. */
+#define GUEST_IOAPIC_ID     0u
+#define GUEST_IOAPIC_INPUTS 24u
+#define GUEST_PIT_GSI       2u
+#define GUEST_SCI_GSI       9u /* level, active high */
+#define GUEST_VIRTIO_GSI    16u
+#define GUEST_VCPUS_MAX     64u /* APIC ID = vCPU number */
+
+/* Ports of the power management registers; ACPI, "PM1 Event Grouping" and what follows it. */
+#define GUEST_PM1A_EVT_PORT  0x600u
+#define GUEST_PM1A_EVT_BYTES 4u
+#define GUEST_PM1A_CNT_PORT  0x604u
+#define GUEST_PM1A_CNT_BYTES 2u
+#define GUEST_PM_TMR_PORT    0x608u
+#define GUEST_PM_TMR_BYTES   4u
+#define GUEST_S5_SLP_TYP     5u /* what SLP_TYPx of PM1 control means soft-off */
+#define GUEST_RESET_PORT     0xcf9u
+#define GUEST_RESET_VALUE    6u
+#define GUEST_RTC_CENTURY    0x32u /* CMOS index */
+
+static inline uint32_t guest_virtio_base(unsigned n)
+{
+    return GUEST_VIRTIO_BASE + n * GUEST_VIRTIO_STRIDE;
+}
+
+static inline unsigned guest_virtio_gsi(unsigned n)
+{
+    return GUEST_VIRTIO_GSI + n;
+}
+
+#endif
