@@ -18,6 +18,7 @@ static const struct boot_loader {
 } loaders[BOOT_FORMAT_COUNT] = {
     /* name, probe, load; does it take an initrd, modules, a command line? */
     [BOOT_AUTO] = {"auto", NULL, NULL, false, false, false},
+    [BOOT_LINUX] = {"linux", boot_linux_probe, boot_linux_load, true, false, true},
     [BOOT_MULTIBOOT] = {"multiboot", boot_multiboot_probe, boot_multiboot_load, true, true, true},
     [BOOT_PVH] = {"pvh", boot_pvh_probe, boot_pvh_load, true, true, true},
     [BOOT_FLAT] = {"flat", NULL, boot_flat_load, false, false, false},

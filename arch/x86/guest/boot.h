@@ -12,7 +12,7 @@
 #include "kernel/guest_mem.h"
 #include "kernel/lib/types.h"
 
-enum boot_format { BOOT_AUTO, BOOT_MULTIBOOT, BOOT_PVH, BOOT_FLAT, BOOT_FORMAT_COUNT };
+enum boot_format { BOOT_AUTO, BOOT_LINUX, BOOT_MULTIBOOT, BOOT_PVH, BOOT_FLAT, BOOT_FORMAT_COUNT };
 
 /* How a flat image is entered: no other format has the choice. */
 enum boot_entry_mode { BOOT_ENTRY_REAL, BOOT_ENTRY_PROTECTED };

@@ -86,6 +86,8 @@ static inline const uint8_t *image_at(const struct guest_image *image, uint64_t 
 }
 
 /* The loaders, for boot.c's table. */
+bool boot_linux_probe(const struct guest_image *image);
+bool boot_linux_load(struct boot_job *job);
 bool boot_multiboot_probe(const struct guest_image *image);
 bool boot_multiboot_load(struct boot_job *job);
 bool boot_pvh_probe(const struct guest_image *image);
