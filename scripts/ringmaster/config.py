@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The TOML description of a machine's VMs: read, check, and turn into plain records.
+
+Every mistake is reported with file and line, all of them at once. What only the target can know (is there
+enough memory, are there that many CPUs) is Ringmaster's to check; iso.py decides how a record is written
+on a Multiboot2 module line."""
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import images
+from .toml_lines import key_lines
+
+VM_NAME = re.compile(r"[a-z0-9_-]{1,31}")
+OPTION_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
+SIZE = re.compile(r"(\d+)([KMG])")
+SIZE_UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+SMALLEST_VM_BYTES = 1 << 20
+HYPERVISOR_BYTES = 32 << 20  # what a machine needs for Ringmaster itself, roughly
+MAX_VCPUS = 64
+
+
+class ConfigError(Exception):
+    """One or more mistakes; each line of the text is `file:line: what is wrong`."""
+
+
+@dataclass
+class Disk:
+    file: Path
+    mode: str
+    id: str = ""
+
+
+@dataclass
+class Module:
+    file: Path
+    cmdline: str = ""
+
+
+@dataclass
+class Vm:
+    name: str
+    kernel: Path
+    initrd: Path | None = None
+    modules: list[Module] = field(default_factory=list)
+    disks: list[Disk] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Everything else, as it stands on the kernel's module line: memory=256M, vcpus=1, …"""
+
+
+@dataclass
+class Config:
+    options: dict[str, str] = field(default_factory=dict)
+    """The hypervisor's own command line."""
+    vms: list[Vm] = field(default_factory=list)
+
+
+def size_bytes(text):
+    match = SIZE.fullmatch(text) if isinstance(text, str) else None
+    if not match:
+        raise ValueError(f'expected a size such as "256M" or "1G", not {text!r}')
+    return int(match[1]) * SIZE_UNIT[match[2]]
+
+
+# ---- Checkers: value -> what stands on the module line; ValueError says what was expected. ----
+
+
+def _text(value):
+    if not isinstance(value, str):
+        raise ValueError(f"expected a string, not {value!r}")
+    if any(ord(c) < 32 or ord(c) == 127 for c in value):
+        raise ValueError("has a control character, which a command line cannot carry")
+    return value
+
+
+def _integer(low, high):
+    def check(value):
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"expected a number from {low} to {high}, not {value!r}")
+        return str(value)
+
+    return check
+
+
+def _one_of(*names):
+    def check(value):
+        if value not in names:
+            raise ValueError(f"expected one of {', '.join(names)}, not {value!r}")
+        return value
+
+    return check
+
+
+def _boolean(value):
+    if not isinstance(value, bool):
+        raise ValueError(f"expected true or false, not {value!r}")
+    return "1" if value else "0"
+
+
+def _address(value):
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 32:
+        raise ValueError(f"expected an address below 4 GiB such as 0x100000, not {value!r}")
+    return hex(value)
+
+
+def _memory(value):
+    if size_bytes(value) < SMALLEST_VM_BYTES:
+        raise ValueError(f"expected at least 1M, not {value!r}")
+    return value
+
+
+def _cpu_list(value):
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"expected a list of CPU numbers such as [1, 2], not {value!r}")
+    numbers = [_integer(0, 255)(cpu) for cpu in value]
+    if len(set(numbers)) != len(numbers):
+        raise ValueError("names a CPU twice")
+    return ",".join(numbers)
+
+
+SETTINGS = {
+    "format": _one_of("auto", "bzimage", "pvh", "multiboot", "flat"),
+    "cmdline": _text,
+    "memory": _memory,
+    "vcpus": _integer(1, MAX_VCPUS),
+    "cpus": _cpu_list,
+    "weight": _integer(1, 10000),
+    "cap": _integer(0, 100 * MAX_VCPUS),
+    "restart": _one_of("never", "on-crash", "always"),
+    "debug_exit": _boolean,
+    "load": _address,
+    "entry": _one_of("real", "protected"),
+    "entry_point": _address,
+}
+VM_FILES = ("kernel", "initrd", "modules", "disks")
+NOT_YET = ("nets", "devices")
+DISK_MODES = {"ro": "ro", "cow": "cow", "rw": "cow"}
+"""A disk is a module in memory: what a guest writes is gone at power-off, so "rw" is copy-on-write too."""
+
+
+class _Reader:
+    def __init__(self, path):
+        self.path = Path(path)
+        self.errors = []
+        self.lines = {}
+
+    def error(self, where, text):
+        while where and where not in self.lines:
+            where = where[:-1]
+        self.errors.append((self.lines.get(where, 1), text))
+
+    def finish(self, result):
+        if self.errors:
+            raise ConfigError("\n".join(f"{self.path}:{line}: {text}" for line, text in sorted(self.errors)))
+        return result
+
+    def read(self):
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{self.path}: cannot be read: {error}") from None
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            message, line = self._split_position(str(error), text)
+            raise ConfigError(f"{self.path}:{line}: {message}") from None
+        self.lines = key_lines(text)
+        return self.finish(self.document(document))
+
+    @staticmethod
+    def _split_position(message, text):
+        match = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", message)
+        line = int(match[1]) if match and match[1] else text.count("\n") + 1
+        return message[: match.start()] if match else message, line
+
+    # Each of the following takes the path of its table and the table itself.
+
+    def table(self, where, value, known):
+        """The value when it is a table; its unknown keys are errors."""
+        if not isinstance(value, dict):
+            self.error(where, f"{where[-1]}: expected a table")
+            return {}
+        for key in value:
+            if known and key not in known:
+                self.error(where + (key,), f"unknown key '{key}' (expected one of: {', '.join(known)})")
+        return value
+
+    def checked(self, where, check, value):
+        try:
+            return check(value)
+        except ValueError as error:
+            self.error(where, f"{where[-1]}: {error}")
+            return None
+
+    def file(self, where, value):
+        """An existing file's path; relative paths start at the TOML file."""
+        text = self.checked(where, _text, value)
+        if text is None:
+            return None
+        path = self.path.parent / text
+        if not path.is_file():
+            self.error(where, f"{where[-1]}: no file '{path}'")
+            return None
+        return path
+
+    def document(self, document):
+        self.table((), document, ("ringmaster", "machine", "vm"))
+        config = Config(options=self.options(("ringmaster",), document.get("ringmaster", {})))
+        vms = self.table(("vm",), document.get("vm", {}), ())
+        config.vms = [vm for vm in (self.vm(("vm", name), value) for name, value in vms.items()) if vm]
+        if not vms:
+            self.error(("vm",), "describes no VM: expected a table such as [vm.linux]")
+        self.machine(("machine",), document.get("machine", {}), config.vms)
+        return config
+
+    def options(self, where, value):
+        options = {}
+        for key, option in self.table(where, value, ()).items():
+            here = where + (key,)
+            if not OPTION_NAME.fullmatch(key):
+                self.error(here, f"'{key}' is no option name (lower case letters, digits, '_', '.', '-')")
+            elif isinstance(option, bool):
+                options[key] = _boolean(option)
+            elif isinstance(option, int):
+                options[key] = str(option)
+            else:
+                options[key] = self.checked(here, _text, option)
+        return options
+
+    def machine(self, where, value, vms):
+        """[machine] says what the target has, so that a description that cannot fit fails here."""
+        machine = self.table(where, value, ("memory", "cpus"))
+        if "memory" in machine:
+            have = self.checked(where + ("memory",), size_bytes, machine["memory"])
+            need = sum(size_bytes(vm.settings["memory"]) for vm in vms if vm.settings.get("memory"))
+            if have is not None and need + HYPERVISOR_BYTES > have:
+                self.error(where + ("memory",), f"memory: the VMs want {need >> 20}M and Ringmaster "
+                           f"{HYPERVISOR_BYTES >> 20}M, the machine has {have >> 20}M")
+        if "cpus" in machine:
+            count = self.checked(where + ("cpus",), _integer(1, 256), machine["cpus"])
+            for vm in vms:
+                if count and any(int(cpu) >= int(count) for cpu in (vm.settings.get("cpus") or "0").split(",")):
+                    self.error(("vm", vm.name, "cpus"), f"cpus: the machine has CPUs 0 to {int(count) - 1}")
+
+    def vm(self, where, value):
+        name = where[-1]
+        if not VM_NAME.fullmatch(name):
+            self.error(where, f"'{name}' is no VM name (1 to 31 of a-z, 0-9, '_', '-')")
+        table = self.table(where, value, (*VM_FILES, *SETTINGS, *NOT_YET))
+        for key in NOT_YET:
+            if key in table:
+                self.error(where + (key,), f"{key}: not supported yet")
+        vm = Vm(name, kernel=None)
+        for key, check in SETTINGS.items():
+            if key in table:
+                vm.settings[key] = self.checked(where + (key,), check, table[key])
+        for key in ("kernel", "memory"):
+            if key not in table:
+                self.error(where, f"VM '{name}' has no {key}")
+        self.files(where, table, vm)
+        return vm
+
+    def files(self, where, table, vm):
+        if "kernel" in table:
+            vm.kernel = self.file(where + ("kernel",), table["kernel"])
+        if "initrd" in table:
+            vm.initrd = self.file(where + ("initrd",), table["initrd"])
+        vm.modules = [self.module(*item) for item in self.items(where + ("modules",), table)]
+        vm.disks = [self.disk(*item) for item in self.items(where + ("disks",), table)]
+        if vm.kernel:
+            self.kernel(where, vm)
+
+    def items(self, where, table):
+        values = table.get(where[-1], [])
+        if not isinstance(values, list):
+            self.error(where, f"{where[-1]}: expected a list")
+            return []
+        return [(where + (index,), value) for index, value in enumerate(values)]
+
+    def module(self, where, value):
+        if isinstance(value, str):
+            return Module(self.file(where, value))
+        table = self.file_table(where, value, ("file", "cmdline"))
+        return Module(table.get("file"), self.checked(where + ("cmdline",), _text, table.get("cmdline", "")))
+
+    def disk(self, where, value):
+        table = self.file_table(where, value, ("file", "mode", "id"))
+        mode = self.checked(where + ("mode",), _one_of(*DISK_MODES), table.get("mode", "ro"))
+        identity = self.checked(where + ("id",), _text, table.get("id", ""))
+        return Disk(table.get("file"), DISK_MODES.get(mode), identity)
+
+    def file_table(self, where, value, known):
+        table = dict(self.table(where[:-1], value, ()))
+        for key in table:
+            if key not in known:
+                self.error(where + (key,), f"unknown key '{key}' (expected one of: {', '.join(known)})")
+        if "file" in table:
+            table["file"] = self.file(where + ("file",), table["file"])
+        else:
+            self.error(where, f"{where[-2]}: has no file")
+        return table
+
+    def kernel(self, where, vm):
+        flat = vm.settings.get("format") == "flat"
+        data = vm.kernel.read_bytes()
+        reason = images.why_not_bootable(data, flat)
+        if reason:
+            self.error(where + ("kernel",), f"kernel: '{vm.kernel}' {reason}")
+        if flat and not {"load", "entry"} <= vm.settings.keys():
+            self.error(where + ("kernel",), "kernel: a flat image needs load (an address) and entry (real or protected)")
+        if vm.modules and images.is_bzimage(data):
+            self.error(where + ("modules",), "modules: are for Multiboot kernels; a Linux kernel takes an initrd")
+
+
+def read_config(path):
+    """The Config that the TOML file describes; ConfigError lists every mistake in it."""
+    return _Reader(path).read()
