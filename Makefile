@@ -5,3 +5,4 @@ Q      := $(if $(filter 0,$(V)),@)
 .DEFAULT_GOAL := all
 
 include tests/host/host.mk
+include guests/linux/linux.mk

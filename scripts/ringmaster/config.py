@@ -15,11 +15,22 @@ from .toml_lines import key_lines
 
 VM_NAME = re.compile(r"[a-z0-9_-]{1,31}")
 OPTION_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
-SIZE = re.compile(r"(\d+)([KMG])")
-SIZE_UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-SMALLEST_VM_BYTES = 1 << 20
+SIZE = re.compile(r"(\d+)([KMGT])")
+SIZE_UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 HYPERVISOR_BYTES = 32 << 20  # what a machine needs for Ringmaster itself, roughly
+
+# Limits of kernel/vm_config.h.
+SMALLEST_VM_BYTES = 1 << 20
+SMALLEST_FLAT_VM_BYTES = 64 << 10
+PAGE_BYTES = 4096
+MAX_VMS = 64
 MAX_VCPUS = 64
+MAX_DISKS = 8
+MAX_MODULES = 16
+MAX_CMDLINE_BYTES = 2047
+MAX_MODULE_CMDLINE_BYTES = 255
+MAX_DISK_ID_BYTES = 20
+MAX_PATH_BYTES = 4096
 
 
 class ConfigError(Exception):
@@ -67,12 +78,17 @@ def size_bytes(text):
 # ---- Checkers: value -> what stands on the module line; ValueError says what was expected. ----
 
 
-def _text(value):
-    if not isinstance(value, str):
-        raise ValueError(f"expected a string, not {value!r}")
-    if any(ord(c) < 32 or ord(c) == 127 for c in value):
-        raise ValueError("has a control character, which a command line cannot carry")
-    return value
+def _text(longest):
+    def check(value):
+        if not isinstance(value, str):
+            raise ValueError(f"expected a string, not {value!r}")
+        if any(ord(c) < 32 or ord(c) == 127 for c in value):
+            raise ValueError("has a control character, which a command line cannot carry")
+        if len(value.encode()) > longest:
+            raise ValueError(f"is longer than {longest} bytes")
+        return value
+
+    return check
 
 
 def _integer(low, high):
@@ -106,8 +122,8 @@ def _address(value):
 
 
 def _memory(value):
-    if size_bytes(value) < SMALLEST_VM_BYTES:
-        raise ValueError(f"expected at least 1M, not {value!r}")
+    if size_bytes(value) < SMALLEST_FLAT_VM_BYTES or size_bytes(value) % PAGE_BYTES:
+        raise ValueError(f"expected whole pages and at least {SMALLEST_FLAT_VM_BYTES >> 10}K, not {value!r}")
     return value
 
 
@@ -120,9 +136,16 @@ def _cpu_list(value):
     return ",".join(numbers)
 
 
+def _consoles(value):
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not set(names) <= {"serial", "virtio", "none"}:
+        raise ValueError(f'expected "serial", "virtio", "none" or a list of these, not {value!r}')
+    return ",".join(names)
+
+
 SETTINGS = {
-    "format": _one_of("auto", "bzimage", "pvh", "multiboot", "flat"),
-    "cmdline": _text,
+    "format": _one_of("auto", "linux", "pvh", "multiboot", "flat"),
+    "cmdline": _text(MAX_CMDLINE_BYTES),
     "memory": _memory,
     "vcpus": _integer(1, MAX_VCPUS),
     "cpus": _cpu_list,
@@ -133,7 +156,9 @@ SETTINGS = {
     "load": _address,
     "entry": _one_of("real", "protected"),
     "entry_point": _address,
+    "console": _consoles,
 }
+FLAT_ONLY = ("load", "entry", "entry_point")
 VM_FILES = ("kernel", "initrd", "modules", "disks")
 NOT_YET = ("nets", "devices")
 DISK_MODES = {"ro": "ro", "cow": "cow", "rw": "cow"}
@@ -196,7 +221,7 @@ class _Reader:
 
     def file(self, where, value):
         """An existing file's path; relative paths start at the TOML file."""
-        text = self.checked(where, _text, value)
+        text = self.checked(where, _text(MAX_PATH_BYTES), value)
         if text is None:
             return None
         path = self.path.parent / text
@@ -210,8 +235,8 @@ class _Reader:
         config = Config(options=self.options(("ringmaster",), document.get("ringmaster", {})))
         vms = self.table(("vm",), document.get("vm", {}), ())
         config.vms = [vm for vm in (self.vm(("vm", name), value) for name, value in vms.items()) if vm]
-        if not vms:
-            self.error(("vm",), "describes no VM: expected a table such as [vm.linux]")
+        if not 1 <= len(vms) <= MAX_VMS:
+            self.error(("vm",), f"describes {len(vms)} VMs: expected 1 to {MAX_VMS} tables such as [vm.linux]")
         self.machine(("machine",), document.get("machine", {}), config.vms)
         return config
 
@@ -226,7 +251,7 @@ class _Reader:
             elif isinstance(option, int):
                 options[key] = str(option)
             else:
-                options[key] = self.checked(here, _text, option)
+                options[key] = self.checked(here, _text(MAX_CMDLINE_BYTES), option)
         return options
 
     def machine(self, where, value, vms):
@@ -267,28 +292,31 @@ class _Reader:
             vm.kernel = self.file(where + ("kernel",), table["kernel"])
         if "initrd" in table:
             vm.initrd = self.file(where + ("initrd",), table["initrd"])
-        vm.modules = [self.module(*item) for item in self.items(where + ("modules",), table)]
-        vm.disks = [self.disk(*item) for item in self.items(where + ("disks",), table)]
+        vm.modules = [self.module(*item) for item in self.items(where + ("modules",), table, MAX_MODULES)]
+        vm.disks = [self.disk(*item) for item in self.items(where + ("disks",), table, MAX_DISKS)]
+        self.format(where, vm)
         if vm.kernel:
             self.kernel(where, vm)
 
-    def items(self, where, table):
+    def items(self, where, table, most):
         values = table.get(where[-1], [])
         if not isinstance(values, list):
             self.error(where, f"{where[-1]}: expected a list")
             return []
+        if len(values) > most:
+            self.error(where, f"{where[-1]}: {len(values)} are too many, expected at most {most}")
         return [(where + (index,), value) for index, value in enumerate(values)]
 
     def module(self, where, value):
         if isinstance(value, str):
             return Module(self.file(where, value))
         table = self.file_table(where, value, ("file", "cmdline"))
-        return Module(table.get("file"), self.checked(where + ("cmdline",), _text, table.get("cmdline", "")))
+        return Module(table.get("file"), self.checked(where + ("cmdline",), _text(MAX_MODULE_CMDLINE_BYTES), table.get("cmdline", "")))
 
     def disk(self, where, value):
         table = self.file_table(where, value, ("file", "mode", "id"))
         mode = self.checked(where + ("mode",), _one_of(*DISK_MODES), table.get("mode", "ro"))
-        identity = self.checked(where + ("id",), _text, table.get("id", ""))
+        identity = self.checked(where + ("id",), _text(MAX_DISK_ID_BYTES), table.get("id", ""))
         return Disk(table.get("file"), DISK_MODES.get(mode), identity)
 
     def file_table(self, where, value, known):
@@ -302,14 +330,21 @@ class _Reader:
             self.error(where, f"{where[-2]}: has no file")
         return table
 
+    def format(self, where, vm):
+        """What only a flat image may say, and what the others need."""
+        if vm.settings.get("format") == "flat":
+            return
+        for key in FLAT_ONLY:
+            if key in vm.settings:
+                self.error(where + (key,), f'{key}: only for format = "flat"')
+        if vm.settings.get("memory") and size_bytes(vm.settings["memory"]) < SMALLEST_VM_BYTES:
+            self.error(where + ("memory",), 'memory: expected at least 1M unless format = "flat"')
+
     def kernel(self, where, vm):
-        flat = vm.settings.get("format") == "flat"
         data = vm.kernel.read_bytes()
-        reason = images.why_not_bootable(data, flat)
+        reason = images.why_not_bootable(data, flat=vm.settings.get("format") == "flat")
         if reason:
             self.error(where + ("kernel",), f"kernel: '{vm.kernel}' {reason}")
-        if flat and not {"load", "entry"} <= vm.settings.keys():
-            self.error(where + ("kernel",), "kernel: a flat image needs load (an address) and entry (real or protected)")
         if vm.modules and images.is_bzimage(data):
             self.error(where + ("modules",), "modules: are for Multiboot kernels; a Linux kernel takes an initrd")
 

@@ -82,7 +82,7 @@ def why_not_bootable(data, flat):
             return "is an ELF file with neither a Multiboot header nor a PVH note"
         return None
     if flags is None:
-        return 'is no bzImage, ELF or Multiboot kernel (a flat image needs format = "flat", load and entry)'
+        return 'is no bzImage, ELF or Multiboot kernel (a flat image needs format = "flat")'
     if not flags & MULTIBOOT_AOUT_KLUDGE:
         return "has a Multiboot header, but is no ELF file and gives no load address (flag 16)"
     return None
