@@ -5,4 +5,5 @@ Q      := $(if $(filter 0,$(V)),@)
 .DEFAULT_GOAL := all
 
 include tests/host/host.mk
+include guests/guests.mk
 include guests/linux/linux.mk

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See apic.h. SDM 3A, "Advanced Programmable Interrupt Controller (APIC)". */
+#include "guests/bench/apic.h"
+#include "guests/bench/traps.h"
+
+#define APIC_MMIO        0xfee00000u
+#define APIC_EOI         0x0b0u
+#define APIC_SVR         0x0f0u
+#define APIC_ICR         0x300u
+#define APIC_LVT_TIMER   0x320u
+#define APIC_SELF_IPI    0x3f0u /* x2APIC only */
+#define SVR_ENABLE       BIT(8)
+#define LVT_MASKED       BIT(16)
+#define LVT_TSC_DEADLINE BIT(18)
+#define ICR_ASSERT       BIT(14)
+#define ICR_SELF         BIT(18)
+
+#define IPI_VECTOR      0x40u
+#define TIMER_VECTOR    0x41u
+#define SPURIOUS_VECTOR 0xffu
+
+static bool x2apic;
+static volatile unsigned ipis;
+
+static void apic_write(uint32_t reg, uint32_t value)
+{
+    if (x2apic)
+        wrmsr(X2APIC_MSR_BASE + (reg >> 4), value);
+    else
+        *(volatile uint32_t *)(uintptr_t)(APIC_MMIO + reg) = value;
+}
+
+void apic_eoi(void)
+{
+    apic_write(APIC_EOI, 0);
+}
+
+static __attribute__((interrupt)) void on_ipi(struct interrupt_frame *frame UNUSED)
+{
+    ipis++;
+    apic_eoi();
+}
+
+static __attribute__((interrupt)) void on_spurious(struct interrupt_frame *frame UNUSED)
+{
+}
+
+void apic_enable(void)
+{
+    traps_set(IPI_VECTOR, on_ipi);
+    traps_set(TIMER_VECTOR, on_spurious);
+    traps_set(SPURIOUS_VECTOR, on_spurious);
+    apic_write(APIC_SVR, (uint32_t)SVR_ENABLE | SPURIOUS_VECTOR);
+    __asm__ volatile("sti");
+}
+
+bool apic_enter_x2apic(void)
+{
+    if (!(cpuid_1_ecx() & CPUID_1_ECX_X2APIC))
+        return false;
+    wrmsr(IA32_APIC_BASE, rdmsr(IA32_APIC_BASE) | APIC_BASE_EXTD);
+    x2apic = true;
+    return true;
+}
+
+void apic_timer_deadline_mode(void)
+{
+    apic_write(APIC_LVT_TIMER, (uint32_t)(LVT_MASKED | LVT_TSC_DEADLINE) | TIMER_VECTOR);
+}
+
+void apic_self_ipi_and_wait(void)
+{
+    unsigned before = ipis;
+
+    if (x2apic)
+        apic_write(APIC_SELF_IPI, IPI_VECTOR);
+    else
+        apic_write(APIC_ICR, (uint32_t)(ICR_ASSERT | ICR_SELF) | IPI_VECTOR);
+    while (ipis == before)
+        ;
+}
