@@ -7,3 +7,4 @@ Q      := $(if $(filter 0,$(V)),@)
 include tests/host/host.mk
 include guests/guests.mk
 include guests/linux/linux.mk
+include scripts/user.mk

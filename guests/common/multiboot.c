@@ -47,3 +47,29 @@ bool multiboot_print(uint32_t magic, uint32_t address)
           info->flags & MULTIBOOT_INFO_MEM_MAP ? info->mmap_length : 0);
     return !(info->flags & MULTIBOOT_INFO_MODS) || print_modules(info);
 }
+
+static const char *behind(const char *text, const char *prefix)
+{
+    while (*prefix && *text == *prefix) {
+        text++;
+        prefix++;
+    }
+    return *prefix ? NULL : text;
+}
+
+unsigned multiboot_option(const struct multiboot_info *info, const char *name)
+{
+    const char *text = info->flags & MULTIBOOT_INFO_CMDLINE ? text_at(info->cmdline) : "";
+    unsigned number = 0;
+
+    for (; *text; text++) {
+        const char *digits = behind(text, name);
+
+        if (!digits)
+            continue;
+        while (*digits >= '0' && *digits <= '9')
+            number = number * 10 + (unsigned)(*digits++ - '0');
+        break;
+    }
+    return number;
+}

@@ -32,4 +32,7 @@ struct multiboot_module {
 /* Prints what was handed over; false when it is no Multiboot boot, or it contradicts itself. */
 bool multiboot_print(uint32_t magic, uint32_t info);
 
+/* The number behind `name` on the command line; 0 when it is not there. */
+unsigned multiboot_option(const struct multiboot_info *info, const char *name);
+
 #endif

@@ -12,9 +12,10 @@ import time
 import tty
 
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
-EXIT_EVENT = re.compile(r"^rm: event=exit status=(\d+)")
-POWER_OFF_SECONDS = 15
-"""How long a machine may take to power off after it said that it will."""
+EXIT_EVENT = re.compile(r"^rm: event=(?:exit status=(\d+)|panic)")
+POWER_OFF_SECONDS = 5
+"""How long a machine may take to power off after it said that it will, or to say all of a panic."""
+PANIC_STATUS = 1
 
 
 class Outcome(enum.Enum):
@@ -86,7 +87,7 @@ class Session:
         self.workdir = workdir
         self.log = SerialLog()
         self.exit_status = None
-        """N of Ringmaster's `rm: event=exit status=N`, once it was seen."""
+        """N of Ringmaster's `rm: event=exit status=N`, once it was seen; a panic counts as 1."""
         self._started = time.monotonic()
         self._exit_seen_at = None
         self._outgoing = b""
@@ -123,7 +124,7 @@ class Session:
         for line in self.log.feed(data):
             event = EXIT_EVENT.match(line)
             if event and self.exit_status is None:
-                self.exit_status = int(event[1])
+                self.exit_status = int(event[1] or PANIC_STATUS)
                 self._exit_seen_at = time.monotonic()
         return data
 

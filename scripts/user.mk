@@ -1,0 +1,67 @@
+# What a person types. Each target that needs a tool first lets scripts/setup install it, in a recipe and not
+# as a prerequisite: the rest of the Makefile is then read by a make that runs after it.
+
+JOBS         ?= $(shell nproc)
+SUBMAKE       = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+KERNEL_ELF   ?= build/ringmaster.elf
+ISO          := build/ringmaster.iso
+ISO_CONFIG   ?= configs/default.toml
+RUN_FLAGS    ?= --cpus 2 --memory 1024
+PYTEST       := /usr/bin/python3 -m pytest
+PYTEST_FLAGS ?= -n 2
+
+.PHONY: help setup iso run test test-programs bench lint layers gdb compile-commands
+help:
+	@echo 'make                build $(KERNEL_ELF)'
+	@echo 'make run            install what is missing, build, boot $(ISO), console on this terminal'
+	@echo 'make test           install what is missing, build, run all tests'
+	@echo 'make iso            $(ISO) from ISO_CONFIG=$(ISO_CONFIG)'
+	@echo 'make host-test      unit tests only; one module: make host-test T=uart_test'
+	@echo 'make bench          what exits cost, as a table and build/bench.json'
+	@echo 'make lint           layers, layout and static analysis of the source'
+	@echo 'make gdb            boot in QEMU and wait for gdb, which is started'
+	@echo 'make clean          remove build/'
+	@echo
+	@echo 'scripts/mkiso --help and scripts/run --help: ISOs and machines of your own'
+	@echo 'Variables: V=1 shows commands, RUN_FLAGS and PYTEST_FLAGS are passed on, CROSS_COMPILE=x86_64-linux-gnu-'
+
+setup:
+	@scripts/setup
+
+iso: $(ISO)
+$(ISO): $(KERNEL_ELF) $(LINUX_FILES) $(ISO_CONFIG) $(wildcard scripts/ringmaster/*.py)
+	$(Q)scripts/mkiso $(ISO_CONFIG) -o $@ --kernel $(KERNEL_ELF)
+
+run:
+	@scripts/setup
+	@+$(SUBMAKE) iso
+	@scripts/run $(RUN_FLAGS) $(ISO)
+
+# Everything that the tests run.
+test-programs: $(KERNEL_ELF) host-programs guests guest-linux compile-commands
+
+test:
+	@scripts/setup
+	@+$(SUBMAKE) test-programs
+	@$(PYTEST) $(PYTEST_FLAGS) tests
+
+bench:
+	@scripts/setup
+	@+$(SUBMAKE) $(KERNEL_ELF) guests
+	@tests/bench/run
+
+layers:
+	@scripts/layers
+
+lint: layers
+	@scripts/setup lint
+	@scripts/lint
+
+gdb: $(ISO)
+	@scripts/setup gdb
+	@scripts/gdb $(ISO) $(KERNEL_ELF)
+
+# For editors and clang-tidy: what `make` would compile, and how.
+compile-commands: compile_commands.json
+compile_commands.json: scripts/compile-commands $(MAKEFILE_LIST)
+	@$(MAKE) --no-print-directory --always-make --dry-run V=1 $(KERNEL_ELF) 2>/dev/null | $< > $@.new && mv $@.new $@

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Theory: one ISO boots from BIOS and from UEFI, as CD, disk and USB stick. TCG has no VT-x, so each boot
+ends behind the preflight report: by one clear line and a power-off, not by a hang or a reset."""
+
+import pytest
+from vms import POWER_OFF, guest
+
+pytestmark = pytest.mark.tcg
+
+
+@pytest.mark.parametrize("media", ["cd", "disk", "usb"])
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_boots_to_the_preflight_report(boot, firmware, media):
+    machine = boot(POWER_OFF + guest("tiny", "hello-multiboot.elf"), machine="qemu-tcg", firmware=firmware, media=media, cpus=2)
+    machine.expect(r"preflight: .*VT-x is missing: ")
+    machine.expect(r"^rm: event=exit status=1")
+    machine.fail()
+    machine.absent(r"event=panic")
+    machine.absent(r"event=vm-start")
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_halts_where_nobody_asked_for_a_power_off(boot, firmware):
+    machine = boot(guest("tiny", "hello-multiboot.elf"), machine="qemu-tcg", firmware=firmware)
+    machine.expect(r"preflight: .*VT-x is missing: ")
+    machine.expect(r"preflight: halted")
+    assert machine.session.running
+
+
+def test_starts_every_cpu(boot):
+    machine = boot(POWER_OFF + guest("tiny", "hello-multiboot.elf"), machine="qemu-tcg", cpus=4)
+    machine.expect(r"preflight: .*CPUs: 4\b")
+    machine.fail()

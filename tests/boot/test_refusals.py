@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Theory: a VM that cannot be built is refused with the reason, on an event line of its own, and the others
+start. mkiso would refuse most of these, so the descriptions are broken after its checks."""
+
+import pytest
+from vms import POWER_OFF, guest, started, stopped
+
+pytestmark = pytest.mark.bochs
+
+
+def refused(name, why):
+    return rf'^rm: event=vm-refused vm={name} why="[^"]*{why}'
+
+
+def test_each_refusal_names_its_reason_and_the_good_one_runs(boot):
+    names = ("garbage", "short", "memory", "key", "huge", "vcpus", "initrd", "good")
+    config = boot.config(POWER_OFF + "".join(guest(name, "hello-multiboot.elf") for name in names))
+    vms = {vm.name: vm for vm in config.vms}
+
+    garbage = boot.directory / "garbage"
+    garbage.write_bytes(b"this is no kernel" * 100)
+    vms["garbage"].kernel = garbage
+    short = boot.directory / "short"
+    short.write_bytes(vms["good"].kernel.read_bytes()[:256])
+    vms["short"].kernel = short
+    del vms["memory"].settings["memory"]
+    vms["key"].settings["colour"] = "green"
+    vms["huge"].settings["memory"] = "900G"
+    vms["vcpus"].settings["vcpus"] = "0"
+    vms["initrd"].initrd = vms["initrd"].kernel
+    vms["initrd"].settings["format"] = "multiboot"
+
+    machine = boot(config, cpus=2)
+    machine.expect_in_any_order(
+        refused("garbage", ""), refused("short", ""), refused("memory", "memory"), refused("key", "colour"),
+        refused("huge", ""), refused("vcpus", "vcpus"), refused("initrd", "initrd"),
+        started("good"), stopped("good", "debug-exit status=0"))
+    machine.fail()
+    machine.absent(r"event=panic")
+    assert len(machine.found(r"event=vm-start")) == 1
+
+
+def test_a_line_that_names_no_vm_is_ignored_aloud(boot):
+    config = boot.config(POWER_OFF + guest("good", "hello-multiboot.elf") + guest("lost", "hello-multiboot.elf"))
+    config.vms[1].name = ""  # `vm=` is left out of the line
+    machine = boot(config)
+    machine.expect(r"vm: missing")
+    machine.expect(stopped("good", "debug-exit status=0"))
+    machine.finish()
+
+
+def test_a_wrong_option_of_the_hypervisor_is_ignored_aloud(boot):
+    config = boot.config(POWER_OFF + guest("good", "hello-multiboot.elf"))
+    config.options.update(nonsense="1", vpid="perhaps")
+    machine = boot(config)
+    machine.expect(r"nonsense")
+    machine.expect(r"vpid")
+    machine.expect(stopped("good", "debug-exit status=0"))
+    machine.succeed()
+
+
+def test_no_vm_at_all_ends_at_once(boot):
+    config = boot.config(POWER_OFF + guest("gone", "hello-multiboot.elf"))
+    config.vms.clear()
+    machine = boot(config)
+    machine.expect(r"^rm: event=exit status=")
+    machine.finish()
