@@ -13,7 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t initrd[300] = {'r', 'd'};
-static const struct boot_module module = {{initrd, sizeof initrd}, "module"};
+static const struct guest_module module = {{initrd, sizeof initrd}, "module"};
 
 static struct fake_guest *guest_once(void)
 {

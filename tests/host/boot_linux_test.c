@@ -282,7 +282,7 @@ static void refuses_what_does_not_fit(void **state)
 
 static void refuses_modules_rather_than_dropping_them(void **state)
 {
-    struct boot_module module = {{initrd, sizeof initrd}, NULL};
+    struct guest_module module = {{initrd, sizeof initrd}, NULL};
 
     (void)state;
     guest.request.modules = &module;

@@ -111,7 +111,7 @@ static void info_names_memory_loader_and_command_line(void **state)
 
 static void modules_are_low_in_order_and_aligned(void **state)
 {
-    struct boot_module modules[] = {{{first, sizeof first}, "one"}, {{second, sizeof second}, NULL}};
+    struct guest_module modules[] = {{{first, sizeof first}, "one"}, {{second, sizeof second}, NULL}};
     const uint8_t *list;
 
     (void)state;
@@ -136,7 +136,7 @@ static void modules_are_low_in_order_and_aligned(void **state)
 static void modules_go_behind_a_kernel_at_1_mib(void **state)
 {
     const uint32_t addresses[] = {MIB(1), MIB(1), MIB(1) + 2048, MIB(1) + 0x2800, MIB(1) + 32};
-    struct boot_module module = {{second, sizeof second}, NULL};
+    struct guest_module module = {{second, sizeof second}, NULL};
 
     (void)state;
     make_kludge(addresses);

@@ -67,7 +67,7 @@ static void starts_flat_in_protected_mode_at_the_notes_entry(void **state)
 
 static void start_info_says_all(void **state)
 {
-    struct boot_module module = {{second, sizeof second}, "two"};
+    struct guest_module module = {{second, sizeof second}, "two"};
     const uint8_t *info, *map, *list;
 
     (void)state;
@@ -142,7 +142,7 @@ static void refuses_bad_entries(void **state)
 
 static void refuses_what_does_not_fit(void **state)
 {
-    struct boot_module modules[100] = {{{second, sizeof second}, "x"}};
+    struct guest_module modules[100] = {{{second, sizeof second}, "x"}};
     static char cmdline[0xa0000];
 
     (void)state;

@@ -22,7 +22,7 @@ struct guest_image {
     uint64_t size; /* 0: there is none */
 };
 
-struct boot_module {
+struct guest_module {
     struct guest_image image;
     const char *cmdline; /* NULL: none */
 };
@@ -34,7 +34,7 @@ struct boot_request {
     struct guest_image image;
     struct guest_image initrd;
     const char *cmdline; /* NULL: none */
-    const struct boot_module *modules;
+    const struct guest_module *modules;
     unsigned module_count;
     gpa_t load_address; /* of a flat image, like the two that follow */
     gpa_t entry;

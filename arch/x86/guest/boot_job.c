@@ -202,9 +202,9 @@ unsigned boot_module_count(const struct boot_request *request)
     return request->module_count + (request->initrd.size > 0);
 }
 
-struct boot_module boot_module_get(const struct boot_request *request, unsigned index)
+struct guest_module boot_module_get(const struct boot_request *request, unsigned index)
 {
     if (request->initrd.size == 0)
         return request->modules[index];
-    return index == 0 ? (struct boot_module){request->initrd, NULL} : request->modules[index - 1];
+    return index == 0 ? (struct guest_module){request->initrd, NULL} : request->modules[index - 1];
 }

@@ -76,7 +76,7 @@ bool boot_place_string(struct boot_job *job, const char *string, uint32_t *addre
 
 /* For protocols that know only modules, an initrd is the first of them. */
 unsigned boot_module_count(const struct boot_request *request);
-struct boot_module boot_module_get(const struct boot_request *request, unsigned index);
+struct guest_module boot_module_get(const struct boot_request *request, unsigned index);
 
 /* The image's bytes [offset, offset + bytes), or NULL when they are not all there. */
 static inline const uint8_t *image_at(const struct guest_image *image, uint64_t offset,

@@ -172,7 +172,7 @@ static bool place_memory_map(struct boot_job *job, struct multiboot_info *info)
 }
 
 /* Modules go as low as they can, like GRUB's: small kernels map, and allocate, from the bottom. */
-static bool place_module(struct boot_job *job, const struct boot_module *module, uint64_t align,
+static bool place_module(struct boot_job *job, const struct guest_module *module, uint64_t align,
                          struct multiboot_module *entry)
 {
     uint64_t base;
@@ -197,7 +197,7 @@ static bool place_modules(struct boot_job *job, uint64_t align, struct multiboot
     if (!list)
         return false;
     for (unsigned i = 0; i < count; i++) {
-        struct boot_module module = boot_module_get(job->request, i);
+        struct guest_module module = boot_module_get(job->request, i);
 
         if (!place_module(job, &module, align, &list[i]))
             return false;

@@ -67,7 +67,7 @@ static bool place_memory_map(struct boot_job *job, struct hvm_start_info *info)
 }
 
 /* An initrd's address is 32 bits wide in Linux's own structures, so modules stay below the hole. */
-static bool place_module(struct boot_job *job, const struct boot_module *module,
+static bool place_module(struct boot_job *job, const struct guest_module *module,
                          struct hvm_modlist_entry *entry)
 {
     uint32_t cmdline;
@@ -92,7 +92,7 @@ static bool place_modules(struct boot_job *job, struct hvm_start_info *info)
     if (!list)
         return false;
     for (unsigned i = 0; i < count; i++) {
-        struct boot_module module = boot_module_get(job->request, i);
+        struct guest_module module = boot_module_get(job->request, i);
 
         if (!place_module(job, &module, &list[i]))
             return false;

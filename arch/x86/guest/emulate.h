@@ -17,16 +17,9 @@
 
 #include "arch/x86/guest/decode.h"
 #include "arch/x86/guest/state.h"
+#include "arch/x86/regs.h"
 #include "kernel/lib/types.h"
 
-/* SDM 1, "EFLAGS Register". */
-#define RFLAGS_CF BIT(0)
-#define RFLAGS_PF BIT(2)
-#define RFLAGS_AF BIT(4)
-#define RFLAGS_ZF BIT(6)
-#define RFLAGS_SF BIT(7)
-#define RFLAGS_DF BIT(10)
-#define RFLAGS_OF BIT(11)
 
 /* Iterations of a repeated string instruction before the guest may take an interrupt. */
 #define EMULATE_REPEAT_MAX 64
