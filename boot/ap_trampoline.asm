@@ -1,0 +1,92 @@
+; SPDX-License-Identifier: BSD-2-Clause
+;
+; Where an application processor wakes up: 16-bit real mode at a page below 1 MiB, by INIT-SIPI-SIPI
+; (SDM 3A, "MP Initialization"). arch/x86/smp.c copies [ap_trampoline, ap_trampoline_end) to that
+; page and fills the words at the end, one AP at a time.
+;
+; In:   CS = page >> 4, IP = 0, everything else as after INIT.
+; Out:  ap_main(argument) in the higher half, on the stack that smp.c gave, under the boot page tables.
+
+%include "boot/layout.inc"
+
+section .rodata.ap_trampoline progbits alloc noexec nowrite align=16
+bits 16
+global ap_trampoline, ap_trampoline_end
+global ap_trampoline_stack, ap_trampoline_argument, ap_trampoline_entry, ap_trampoline_cr3
+%define AT(label) (label - ap_trampoline)
+ap_trampoline:
+    cli
+    cld
+    mov ax, cs
+    mov ds, ax
+    movzx ebx, ax
+    shl ebx, 4                                  ; EBX = physical address of this page
+    lea eax, [ebx + AT(.gdt)]
+    mov [AT(.gdtr) + 2], eax
+    lea eax, [ebx + AT(.mode32)]
+    mov [AT(.far32)], eax
+    lea eax, [ebx + AT(.mode64)]
+    mov [AT(.far64)], eax
+    o32 lgdt [AT(.gdtr)]
+    mov eax, cr0
+    or eax, CR0_PE
+    mov cr0, eax
+    o32 jmp far [AT(.far32)]
+
+bits 32
+.mode32:
+    mov ax, BOOT_DS
+    mov ds, ax
+    mov eax, cr4
+    or eax, CR4_PAE
+    mov cr4, eax
+    mov eax, [ebx + AT(ap_trampoline_cr3)]
+    mov cr3, eax
+    mov ecx, MSR_EFER
+    rdmsr
+    or eax, EFER_LME | EFER_NXE
+    wrmsr
+    mov eax, cr0
+    or eax, CR0_PG | CR0_WP
+    mov cr0, eax
+    jmp far [ebx + AT(.far64)]
+
+bits 64
+.mode64:
+    xor eax, eax
+    mov ds, eax
+    mov es, eax
+    mov ss, eax
+    mov fs, eax
+    mov gs, eax
+    xor ebp, ebp
+    mov ebx, ebx
+    mov rsp, [rbx + AT(ap_trampoline_stack)]
+    mov rdi, [rbx + AT(ap_trampoline_argument)]
+    mov rax, [rbx + AT(ap_trampoline_entry)]
+    call rax
+    ud2
+
+align 8
+.gdt:
+    dq 0
+    dq 0x00af9b000000ffff
+    dq 0x00cf93000000ffff
+    dq 0x00cf9b000000ffff
+.gdtr:
+    dw 4 * 8 - 1
+    dd 0
+.far32:
+    dd 0
+    dw BOOT_CS32
+.far64:
+    dd 0
+    dw BOOT_CS64
+align 8
+ap_trampoline_stack:    dq 0
+ap_trampoline_argument: dq 0
+ap_trampoline_entry:    dq 0
+ap_trampoline_cr3:      dq 0
+ap_trampoline_end:
+
+section .note.GNU-stack noalloc noexec nowrite progbits
