@@ -1,16 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What kernel/ may ask of any CPU architecture. */
+/* All that kernel/ may ask of any CPU architecture. */
 #ifndef ARCH_ARCH_H
 #define ARCH_ARCH_H
 
 #include "kernel/lib/types.h"
 
-/*
- * The direct map: where the hypervisor sees physical RAM, and back. phys_to_virt() is for RAM only
- * (devices are mapped one by one), virt_to_phys() only for what phys_to_virt() gave. Any CPU, any
- * time.
- */
+/* The direct map: where the hypervisor sees a byte of RAM, and back. Only for RAM that the memory map names. */
 void *phys_to_virt(hpa_t address);
-hpa_t virt_to_phys(const void *pointer);
+hpa_t virt_to_phys(const void *address);
+
+/* Maps device memory, uncached, for good. NULL: out of memory. Boot CPU. */
+void *arch_map_device(hpa_t address, uint64_t size);
+
+/* Interrupts off, and back to what they were. */
+uint64_t arch_irq_save(void);
+void arch_irq_restore(uint64_t flags);
+
+/* Makes the CPU with that number look at its requests soon; any CPU may call. */
+void arch_kick(unsigned cpu);
+
+/* Programs this CPU's timer interrupt for a host TSC; UINT64_MAX: none. */
+void arch_timer_set(uint64_t deadline);
+
+/* Random bytes from the CPU; false where it has no such instruction or that fails. */
+bool arch_random_seed(void *to, size_t size);
+
+/* Leaves virtualization on every CPU, then ends the machine. status goes to an emulator that listens (0: success). */
+NORETURN void arch_power_off(unsigned status);
+NORETURN void arch_reboot(void);
+
+/* Stops the other CPUs where they are; for panic. */
+void arch_stop_others(void);
+NORETURN void arch_halt(void);
+
+/* The frame pointers' chain from here: calls visit(context, return address) for each caller. */
+void arch_backtrace(uint64_t frame, void (*visit)(void *context, uint64_t address), void *context);
+void arch_log_registers(void);
 
 #endif

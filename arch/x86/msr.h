@@ -3,6 +3,8 @@
 #ifndef ARCH_X86_MSR_H
 #define ARCH_X86_MSR_H
 
+#include "kernel/lib/types.h"
+
 #define MSR_IA32_TIME_STAMP_COUNTER 0x10
 #define MSR_IA32_PLATFORM_ID        0x17
 #define MSR_IA32_APIC_BASE          0x1b
@@ -46,12 +48,12 @@
 #define MSR_IA32_KERNEL_GS_BASE     0xc0000102u
 #define MSR_IA32_TSC_AUX            0xc0000103u
 
-#define APIC_BASE_BSP    (1ul << 8)
-#define APIC_BASE_EXTD   (1ul << 10)
-#define APIC_BASE_EN     (1ul << 11)
+#define APIC_BASE_BSP    BIT(8)
+#define APIC_BASE_EXTD   BIT(10)
+#define APIC_BASE_EN     BIT(11)
 
-#define FEATURE_CONTROL_LOCK            (1ul << 0)
-#define FEATURE_CONTROL_VMX_OUTSIDE_SMX (1ul << 2)
+#define FEATURE_CONTROL_LOCK            BIT(0)
+#define FEATURE_CONTROL_VMX_OUTSIDE_SMX BIT(2)
 
 /* The value of IA32_PAT after reset: WB WT UC- UC twice. */
 #define PAT_RESET 0x0007040600070406ul

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Control registers, RFLAGS and IA32_EFER: the one home of their bits (SDM 3A, "Control
- * Registers"). */
+/* The one home of control-register, flag, exception and CPUID constants (SDM 3A, "Control Registers"). Guests and tests use it too. */
 #ifndef ARCH_X86_REGS_H
 #define ARCH_X86_REGS_H
 
@@ -63,5 +62,43 @@
 #define RFLAGS_VIF  BIT(19)
 #define RFLAGS_VIP  BIT(20)
 #define RFLAGS_ID   BIT(21)
+
+#define DR6_INIT 0xffff0ff0ul
+#define DR6_BS   BIT(14)
+#define DR7_INIT 0x400ul
+#define DR7_GD   BIT(13)
+
+#define XCR0_X87 BIT(0)
+#define XCR0_SSE BIT(1)
+#define XCR0_AVX BIT(2)
+
+enum x86_exception {
+    X86_DE = 0, X86_DB = 1, X86_NMI = 2, X86_BP = 3, X86_OF = 4, X86_BR = 5, X86_UD = 6, X86_NM = 7,
+    X86_DF = 8, X86_TS = 10, X86_NP = 11, X86_SS = 12, X86_GP = 13, X86_PF = 14, X86_MF = 16,
+    X86_AC = 17, X86_MC = 18, X86_XM = 19, X86_VE = 20, X86_CP = 21, X86_EXCEPTIONS = 32
+};
+
+/* Exceptions that push an error code (SDM 3A, "Error Code"). */
+#define X86_EXCEPTIONS_WITH_ERROR_CODE                                                             \
+    (1u << X86_DF | 1u << X86_TS | 1u << X86_NP | 1u << X86_SS | 1u << X86_GP | 1u << X86_PF |     \
+     1u << X86_AC | 1u << X86_CP)
+
+/* CPUID feature bits that the host itself asks for. */
+#define CPUID_1_ECX_VMX          (1u << 5)
+#define CPUID_1_ECX_PCID         (1u << 17)
+#define CPUID_1_ECX_X2APIC       (1u << 21)
+#define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
+#define CPUID_1_ECX_XSAVE        (1u << 26)
+#define CPUID_1_ECX_OSXSAVE      (1u << 27)
+#define CPUID_1_ECX_RDRAND       (1u << 30)
+#define CPUID_1_ECX_HYPERVISOR   (1u << 31)
+#define CPUID_1_EDX_APIC         (1u << 9)
+#define CPUID_1_EDX_PGE          (1u << 13)
+#define CPUID_7_EBX_SMEP         (1u << 7)
+#define CPUID_7_EBX_RDSEED       (1u << 18)
+#define CPUID_7_EBX_SMAP         (1u << 20)
+#define CPUID_7_ECX_UMIP         (1u << 2)
+#define CPUID_81_EDX_NX          (1u << 20)
+#define CPUID_81_EDX_PAGE1GB     (1u << 26)
 
 #endif

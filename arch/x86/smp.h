@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bringing up the other CPUs. */
+#ifndef ARCH_X86_SMP_H
+#define ARCH_X86_SMP_H
+
+#include "kernel/lib/types.h"
+
+struct acpi_info;
+
+/* Makes this, the boot CPU, pcpus[0], with stacks of its own; returns the top of its stack. */
+void *smp_init_boot_cpu(void);
+
+/*
+ * Starts every enabled CPU of the MADT, at most max_cpus in all, one after the other. Each runs
+ * main(cpu) on its own stack and must set is_online; one that does not answer is reported and left out.
+ */
+void smp_start_others(const struct acpi_info *acpi, unsigned max_cpus, void (*main)(void));
+
+/* The numbers of the CPUs are dense; their APIC ids are not. */
+uint32_t smp_apic_id(unsigned cpu);
+
+#endif

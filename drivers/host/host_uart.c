@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * COM1, a 16550. A slow line must not slow a guest's exit: once interrupts work, bytes go into a ring
+ * that the transmit interrupt empties; only a full ring makes the writer wait. The console's lock
+ * (interrupts off) serialises all callers but the interrupt, which takes the ring's own lock.
+ */
+#include "drivers/host/host_uart.h"
+#include "arch/x86/io.h"
+#include "kernel/lib/lock.h"
+
+#define COM1 0x3f8
+#define UART_THR 0
+#define UART_RBR 0
+#define UART_DLL 0
+#define UART_DLM 1
+#define UART_IER 1
+#define UART_IIR 2
+#define UART_FCR 2
+#define UART_LCR 3
+#define UART_MCR 4
+#define UART_LSR 5
+#define UART_SCR 7
+
+#define IER_ERBFI 0x01
+#define IER_ETBEI 0x02
+#define FCR_ENABLE_AND_CLEAR 0x07
+#define LCR_8N1   0x03
+#define LCR_DLAB  0x80
+#define MCR_DTR_RTS_OUT2 0x0b
+#define LSR_DR    0x01
+#define LSR_THRE  0x20
+#define LSR_TEMT  0x40
+#define FIFO_BYTES 16
+#define BAUD_DIVISOR_115200 1
+
+#define RING_BYTES 65536u /* a power of two */
+
+static uint8_t ring[RING_BYTES];
+static unsigned head, tail; /* free running */
+static struct lock ring_lock; /* guards ring, head, tail, and the THR */
+static bool is_present, use_interrupts;
+static void (*on_receive)(const uint8_t *bytes, size_t count);
+
+bool host_uart_init(void)
+{
+    io_out8(COM1 + UART_SCR, 0x5a);
+    if (io_in8(COM1 + UART_SCR) != 0x5a)
+        return false;
+    io_out8(COM1 + UART_IER, 0);
+    io_out8(COM1 + UART_LCR, LCR_DLAB);
+    io_out8(COM1 + UART_DLL, BAUD_DIVISOR_115200);
+    io_out8(COM1 + UART_DLM, 0);
+    io_out8(COM1 + UART_LCR, LCR_8N1);
+    io_out8(COM1 + UART_FCR, FCR_ENABLE_AND_CLEAR);
+    io_out8(COM1 + UART_MCR, MCR_DTR_RTS_OUT2);
+    is_present = true;
+    return true;
+}
+
+/* Moves up to a FIFO's worth when the transmitter is empty; says whether it was. */
+static bool fill_fifo(void)
+{
+    if (!(io_in8(COM1 + UART_LSR) & LSR_THRE))
+        return false;
+    for (unsigned i = 0; i < FIFO_BYTES && tail != head; i++)
+        io_out8(COM1 + UART_THR, ring[tail++ % RING_BYTES]);
+    return true;
+}
+
+static void drain(unsigned until_queued)
+{
+    while (head - tail > until_queued)
+        if (!fill_fifo())
+            __builtin_ia32_pause();
+}
+
+static void uart_write(void *context, const uint8_t *bytes, size_t count)
+{
+    (void)context;
+    lock_acquire(&ring_lock);
+    for (size_t i = 0; i < count; i++) {
+        if (head - tail == RING_BYTES)
+            drain(RING_BYTES - FIFO_BYTES);
+        ring[head++ % RING_BYTES] = bytes[i];
+    }
+    if (!use_interrupts)
+        drain(0);
+    else
+        fill_fifo();
+    lock_release(&ring_lock);
+}
+
+struct chardev host_uart_chardev(void)
+{
+    return (struct chardev){uart_write, NULL};
+}
+
+void host_uart_use_interrupts(void (*receive)(const uint8_t *bytes, size_t count))
+{
+    if (!is_present)
+        return;
+    on_receive = receive;
+    use_interrupts = true;
+    io_out8(COM1 + UART_IER, IER_ERBFI | IER_ETBEI);
+}
+
+void host_uart_interrupt(void)
+{
+    uint8_t bytes[64];
+    size_t count = 0;
+
+    (void)io_in8(COM1 + UART_IIR); /* acknowledges a transmit interrupt */
+    while (count < sizeof bytes && (io_in8(COM1 + UART_LSR) & LSR_DR))
+        bytes[count++] = io_in8(COM1 + UART_RBR);
+    lock_acquire(&ring_lock);
+    fill_fifo();
+    lock_release(&ring_lock);
+    if (count > 0)
+        on_receive(bytes, count);
+}
+
+/* Takes no lock: the machine may be stopping with the lock held by a CPU that no longer runs. */
+void host_uart_flush(void)
+{
+    if (!is_present)
+        return;
+    use_interrupts = false;
+    io_out8(COM1 + UART_IER, 0);
+    drain(0);
+    while (!(io_in8(COM1 + UART_LSR) & LSR_TEMT)) /* the last byte is on the wire, not in the FIFO */
+        __builtin_ia32_pause();
+}

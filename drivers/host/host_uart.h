@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* COM1 as the hypervisor's own console: polled at first, by interrupt once there are any. */
+#ifndef DRIVERS_HOST_HOST_UART_H
+#define DRIVERS_HOST_HOST_UART_H
+
+#include "drivers/backend.h"
+
+/* Sets 115200 8N1. False: nothing answers there. */
+bool host_uart_init(void);
+struct chardev host_uart_chardev(void);
+
+/* From now on output is queued and typed bytes go to receive, in interrupt context. */
+void host_uart_use_interrupts(void (*receive)(const uint8_t *bytes, size_t count));
+void host_uart_interrupt(void);
+
+/* Waits until everything queued is out; for panic and power-off. */
+void host_uart_flush(void);
+
+#endif
