@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The neutral exit: why a guest CPU stopped running, in terms that no vendor owns. An engine fills it in
+ * from its hardware's reason; arch/x86/guest/exit.c has the handler of each kind, which returns a verdict.
+ */
+#ifndef KERNEL_EXIT_H
+#define KERNEL_EXIT_H
+
+#include "kernel/lib/types.h"
+
+enum exit_kind {
+    EXIT_UNEXPECTED, /* the hardware reason has no decision but: dump and stop this VM */
+    EXIT_CPUID,
+    EXIT_HYPERCALL,
+    EXIT_RDMSR,
+    EXIT_WRMSR,
+    EXIT_IO,
+    EXIT_MEMORY,      /* no second-level translation: MMIO, or nothing */
+    EXIT_INTERRUPT,   /* the host got one; the engine has taken it */
+    EXIT_TIMESLICE,
+    EXIT_WINDOW,      /* the guest can take an interrupt, or NMI, now */
+    EXIT_HLT,
+    EXIT_PAUSE,
+    EXIT_CR,
+    EXIT_XSETBV,
+    EXIT_EXCEPTION,
+    EXIT_EOI,         /* the guest ended a level-triggered interrupt */
+    EXIT_APIC_WRITE,  /* a register of the virtual APIC page was written */
+    EXIT_TPR_LOWERED,
+    EXIT_CACHE,       /* INVD, WBINVD: emulated as nothing */
+    EXIT_UNDEFINED,   /* an instruction that guests do not have: #UD */
+    EXIT_PROTECTED,   /* an instruction that guests may not use: #GP(0) */
+    EXIT_SHUTDOWN,    /* triple fault */
+    EXIT_INIT,        /* the host's INIT signal: nothing of ours */
+    EXIT_ENTRY_FAILED,
+    EXIT_KINDS
+};
+
+enum verdict {
+    VERDICT_RESUME, /* go on at the same instruction */
+    VERDICT_NEXT,   /* the instruction is done: go on behind it */
+    VERDICT_LEAVE,  /* as RESUME, but the run loop looks at timers and requests first */
+    VERDICT_WAIT,   /* as NEXT, and sleep until there is an event */
+    VERDICT_STOP,   /* vm_stop() was called */
+};
+
+struct vcpu_exit {
+    enum exit_kind kind;
+    union {
+        struct {
+            uint16_t port;
+            uint8_t width;
+            bool is_in, is_string, has_rep;
+        } io;
+        struct {
+            gpa_t address;
+            bool is_write, is_fetch;
+        } memory;
+        struct {
+            uint8_t number;
+            uint8_t gpr;
+            bool is_read;  /* MOV from CR; else a write of value */
+            uint64_t value;
+        } cr;
+        struct {
+            uint8_t vector;
+            bool has_error_code;
+            uint32_t error_code;
+            uint64_t detail; /* #DB: the bits for DR6; #PF: the address */
+        } exception;
+        uint8_t vector;       /* EOI */
+        uint16_t apic_offset; /* APIC_WRITE */
+        struct {
+            uint32_t reason;
+            uint64_t qualification;
+        } hardware; /* UNEXPECTED, ENTRY_FAILED */
+    };
+};
+
+const char *exit_name(enum exit_kind kind);
+
+#endif

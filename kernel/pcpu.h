@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the hypervisor keeps for each physical CPU. A pcpu is touched by its own CPU only, but for the fields that say otherwise. */
+#ifndef KERNEL_PCPU_H
+#define KERNEL_PCPU_H
+
+#include "kernel/lib/types.h"
+
+#define PCPU_MAX 64
+
+struct timer;
+struct vcpu;
+struct vm;
+struct arch_cpu;
+
+struct pcpu {
+    struct pcpu *self;     /* first: this_pcpu() loads it through GS */
+    unsigned id;           /* 0 is the boot CPU */
+    uint32_t apic_id;
+    struct vcpu *current;  /* whose state the CPU holds; NULL: nobody's yet */
+    struct timer *timers;  /* root of the pairing heap, earliest deadline */
+    struct arch_cpu *arch; /* stacks, descriptor tables, VMX region */
+    bool is_panicking;
+    volatile bool is_online;       /* written by its own CPU once, read by the boot CPU */
+    struct vm *assigned;            /* what the boot CPU gives this CPU to run; NULL: nothing */
+};
+
+extern struct pcpu pcpus[PCPU_MAX];
+extern unsigned pcpu_count; /* online ones; ids are dense */
+
+static inline struct pcpu *this_pcpu(void)
+{
+    struct pcpu *p;
+
+    __asm__("mov %%gs:0, %0" : "=r"(p));
+    return p;
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The seam to second-level translation: guest-physical to host-physical, in the engine's format. */
+#ifndef KERNEL_STAGE2_H
+#define KERNEL_STAGE2_H
+
+#include "kernel/lib/types.h"
+
+struct pt;
+struct pt_format;
+
+/* Chosen once at boot, with the engine. */
+struct stage2_ops {
+    const struct pt_format *format;
+    unsigned (*leaf_levels)(void); /* PT_LEAF_* that this machine has, and the command line allows */
+};
+
+extern const struct stage2_ops *stage2_ops;
+
+/* -ENOMEM */
+MUST_CHECK int stage2_create(struct pt *pt);
+void stage2_destroy(struct pt *pt);
+
+/* Gives the guest [hpa, +size) at gpa: read, write, execute. Before the VM runs: nothing to flush. */
+MUST_CHECK int stage2_map(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size);
+
+#endif

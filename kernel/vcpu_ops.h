@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The seam to a virtualization engine (VT-x, later AMD-V): how to run a guest CPU. One table, chosen
+ * once at boot. Everything about a vCPU runs on the CPU that has it loaded.
+ */
+#ifndef KERNEL_VCPU_OPS_H
+#define KERNEL_VCPU_OPS_H
+
+#include "arch/x86/guest/state.h"
+#include "kernel/exit.h"
+#include "kernel/lib/types.h"
+
+struct vcpu;
+struct vm;
+struct host_config;
+
+enum vcpu_register {
+    VCPU_RIP, VCPU_RSP, VCPU_RFLAGS, VCPU_CR0, VCPU_CR3, VCPU_CR4, VCPU_EFER, VCPU_PAT, VCPU_DR7,
+    VCPU_FS_BASE, VCPU_GS_BASE, VCPU_SYSENTER_CS, VCPU_SYSENTER_ESP, VCPU_SYSENTER_EIP,
+    VCPU_TSC_OFFSET,
+    VCPU_PDPTE0, VCPU_PDPTE1, VCPU_PDPTE2, VCPU_PDPTE3,
+    VCPU_REGISTERS
+};
+
+/* What is delivered at the next entry. */
+enum event_type { EVENT_NONE, EVENT_INTERRUPT, EVENT_NMI, EVENT_EXCEPTION, EVENT_SOFTWARE_INTERRUPT,
+                  EVENT_PRIVILEGED_SOFTWARE_EXCEPTION, EVENT_SOFTWARE_EXCEPTION };
+
+struct event {
+    enum event_type type;
+    uint8_t vector;
+    bool has_error_code;
+    uint32_t error_code;
+    uint32_t length; /* of the instruction, for the software types */
+};
+
+enum event_window { WINDOW_INTERRUPT, WINDOW_NMI, WINDOWS };
+
+struct vcpu_ops {
+    const char *name;
+
+    /* Looks at this machine, prints the preflight report; false: cannot be used, and the reason was logged. */
+    bool (*probe)(const struct host_config *config);
+    /* On each CPU; -ENODEV with a logged reason. */
+    int (*cpu_enable)(void);
+    void (*cpu_disable)(void);
+
+    int (*vcpu_create)(struct vcpu *vcpu);
+    void (*vcpu_destroy)(struct vcpu *vcpu);
+    void (*vcpu_reset)(struct vcpu *vcpu, const struct vcpu_start *start);
+    /* Binds a vCPU's state to this CPU, and takes it off again. */
+    void (*load)(struct vcpu *vcpu);
+    void (*unload)(struct vcpu *vcpu);
+
+    /* Runs the guest until a verdict is none of RESUME and NEXT or a request is pending. */
+    enum verdict (*run)(struct vcpu *vcpu);
+
+    uint64_t (*get)(struct vcpu *vcpu, enum vcpu_register which);
+    void (*set)(struct vcpu *vcpu, enum vcpu_register which, uint64_t value);
+    void (*get_segment)(struct vcpu *vcpu, enum segment_register which, struct segment *segment);
+
+    /* Can the guest take an interrupt (WINDOW_INTERRUPT) or an NMI at once? */
+    bool (*is_open)(struct vcpu *vcpu, enum event_window window);
+    /* Asks for an exit as soon as it can, or no longer. */
+    void (*want_window)(struct vcpu *vcpu, enum event_window window, bool wanted);
+    void (*inject)(struct vcpu *vcpu, const struct event *event);
+    /*
+     * The interrupt state of the virtual APIC page changed. Where the CPU delivers interrupts by itself,
+     * this tells it so and returns true; else the caller injects.
+     */
+    bool (*sync_interrupts)(struct vcpu *vcpu);
+    /* The guest's APIC went to another mode. */
+    void (*set_apic_mode)(struct vcpu *vcpu);
+
+    void (*dump)(struct vcpu *vcpu);
+};
+
+/* The engine of this machine. */
+extern const struct vcpu_ops *vcpu_ops;
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A virtual machine and its CPUs: what the kernel knows of them. */
+#ifndef KERNEL_VM_H
+#define KERNEL_VM_H
+
+#include "arch/x86/guest/decode.h"
+#include "arch/x86/guest/state.h"
+#include "kernel/exit.h"
+#include "kernel/guest_mem.h"
+#include "kernel/io_bus.h"
+#include "kernel/vcpu_ops.h"
+
+#define VM_NAME_BYTES 32
+#define TRACE_ENTRIES 32u /* a power of two */
+
+struct lapic;
+struct platform;
+struct guest_cpuid;
+struct pt;
+struct vm_config;
+
+/* Why a VM stopped; the names stand in event lines. */
+enum stop_reason { STOP_NONE, STOP_SHUTDOWN, STOP_RESET, STOP_TRIPLE_FAULT, STOP_DEBUG_EXIT, STOP_ERROR, STOP_REASONS };
+
+/* Bits of vcpu.requests, set by any CPU (atomically), taken in the run loop. */
+#define REQUEST_EVENT (1u << 0) /* the interrupt state changed: decide anew what to inject */
+#define REQUEST_NMI   (1u << 1)
+#define REQUEST_INPUT (1u << 2) /* somebody typed */
+#define REQUEST_STOP  (1u << 3)
+
+struct vcpu {
+    uint64_t gpr[GPR_COUNT]; /* first: the entry stub's offsets; RSP is the engine's, see vcpu_gpr() */
+    uint32_t requests;
+    bool is_halted;
+    bool nmi_pending;
+    bool uses_virtual_delivery; /* the engine: the CPU delivers the local APIC's interrupts by itself */
+    struct event event;      /* to be delivered at the next entry, before anything else */
+    uint32_t emulated_length; /* of the instruction that was emulated: hardware need not tell it for a memory access */
+    void *engine;            /* the engine's own state */
+    struct vm *vm;
+    struct lapic *lapic;
+    struct guest_cpuid *cpuid;
+    unsigned index;          /* in the VM */
+    unsigned cpu;            /* the physical CPU that runs it */
+
+    /* Switched only when another vCPU's are loaded: the hypervisor uses none of these. */
+    uint64_t cr2, dr[4], dr6, xcr0;
+    uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
+    void *xsave_area;
+
+    uint64_t tsc_offset;     /* guest TSC = host TSC + this */
+    uint64_t tsc_adjust;
+    uint64_t mtrr[28];
+    uint64_t exits[EXIT_KINDS];
+    uint8_t trace[TRACE_ENTRIES]; /* kinds of the last exits */
+    uint32_t trace_next;
+    struct decode_cache decode_cache;
+    int console;             /* the number whose input this vCPU delivers */
+};
+
+struct vm {
+    unsigned id; /* from 1 */
+    char name[VM_NAME_BYTES];
+    const struct vm_config *config;
+    struct guest_mem mem;
+    struct pt *stage2;
+    struct io_bus ports, mmio;
+    struct platform *platform;
+    struct vcpu *vcpu; /* one a VM, for now */
+    enum stop_reason stop_reason;
+    uint32_t exit_status; /* of STOP_DEBUG_EXIT */
+    struct vcpu_start start; /* how the boot vCPU begins; the loaders made it */
+};
+
+unsigned vcpu_vm_id(const struct vcpu *vcpu);
+
+/* Ends the VM as soon as its CPU is back in the run loop; the first reason counts. */
+void vm_stop(struct vm *vm, enum stop_reason reason);
+const char *stop_reason_name(enum stop_reason reason);
+
+/* Any CPU: sets the bits, and makes the vCPU's CPU look at them. */
+void vcpu_request(struct vcpu *vcpu, uint32_t requests);
+
+/* Runs vcpu on this CPU until its VM stops. */
+void vcpu_run(struct vcpu *vcpu);
+
+/* An exception that the guest gets at its next entry; one on top of another becomes #DF, then a triple fault. */
+void vcpu_raise(struct vcpu *vcpu, uint8_t vector);
+void vcpu_raise_with_code(struct vcpu *vcpu, uint8_t vector, uint32_t error_code);
+
+void vcpu_log_trace(const struct vcpu *vcpu);
+
+/* Registers, last exits and the bytes at RIP, for a VM that is about to stop. */
+void vcpu_dump(struct vcpu *vcpu, const char *why);
+
+/* Up to count bytes of the guest's code at RIP; returns how many could be read. */
+size_t vcpu_fetch(struct vcpu *vcpu, uint8_t *bytes, size_t count);
+
+/* On the path of every exit: counts, and keeps the kind. */
+static inline void vcpu_trace(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    vcpu->exits[exit->kind]++;
+    vcpu->trace[vcpu->trace_next++ % TRACE_ENTRIES] = (uint8_t)exit->kind;
+}
+
+#endif
