@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/x86/guest/access.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/guest/cpuid.h"
+#include "arch/x86/regs.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
+
+static unsigned physical_bits(const struct vcpu *vcpu)
+{
+    return guest_cpuid_find(vcpu->cpuid, 0x80000008, 0)->eax & 0xff;
+}
+
+static bool has_1g_pages(const struct vcpu *vcpu)
+{
+    return guest_cpuid_find(vcpu->cpuid, 0x80000001, 0)->edx & CPUID_81_EDX_PAGE1GB;
+}
+
+void access_begin(struct vcpu *vcpu, struct gva_context *c)
+{
+    struct segment ss;
+
+    c->cr0 = vcpu_ops->get(vcpu, VCPU_CR0);
+    c->cr3 = vcpu_ops->get(vcpu, VCPU_CR3);
+    c->cr4 = vcpu_ops->get(vcpu, VCPU_CR4);
+    c->efer = vcpu_ops->get(vcpu, VCPU_EFER);
+    c->rflags = vcpu_ops->get(vcpu, VCPU_RFLAGS);
+    vcpu_ops->get_segment(vcpu, SEG_SS, &ss);
+    c->cpl = ss.attributes >> SEG_ATTR_DPL_SHIFT & 3;
+    c->physical_bits = physical_bits(vcpu);
+    c->has_1g_pages = has_1g_pages(vcpu);
+    c->pkru = 0;
+    if ((c->cr0 & CR0_PG) && (c->cr4 & CR4_PAE) && !(c->efer & EFER_LMA))
+        for (unsigned i = 0; i < GVA_PDPTES; i++)
+            c->pdpte[i] = vcpu_ops->get(vcpu, VCPU_PDPTE0 + i);
+    c->mem = &vcpu->vm->mem;
+}
+
+enum decode_mode access_code(struct vcpu *vcpu, const struct gva_context *c, gva_t *rip)
+{
+    struct segment cs;
+    uint64_t offset = vcpu_ops->get(vcpu, VCPU_RIP);
+
+    vcpu_ops->get_segment(vcpu, SEG_CS, &cs);
+    if ((c->efer & EFER_LMA) && (cs.attributes & SEG_ATTR_L)) {
+        *rip = GVA(offset);
+        return DECODE_64;
+    }
+    *rip = GVA((uint32_t)(cs.base + offset));
+    return cs.attributes & SEG_ATTR_DB ? DECODE_32 : DECODE_16;
+}
+
+void access_fault(struct vcpu *vcpu, int error, gva_t linear, uint32_t error_code)
+{
+    if (error == -EFAULT) {
+        write_cr2(linear.value);
+        vcpu_raise_with_code(vcpu, X86_PF, error_code);
+    } else if (error == -EINVAL) {
+        vcpu_raise_with_code(vcpu, X86_GP, 0);
+    }
+}
+
+uint64_t access_read_physical(struct vcpu *vcpu, gpa_t address, unsigned width)
+{
+    const void *ram = guest_mem_at(&vcpu->vm->mem, address, width);
+    uint64_t value = 0;
+
+    if (ram)
+        memcpy(&value, ram, width);
+    else
+        io_bus_read(&vcpu->vm->mmio, address.value, width, &value);
+    return value;
+}
+
+void access_write_physical(struct vcpu *vcpu, gpa_t address, unsigned width, uint64_t value)
+{
+    void *ram = guest_mem_at(&vcpu->vm->mem, address, width);
+
+    if (ram)
+        memcpy(ram, &value, width);
+    else
+        io_bus_write(&vcpu->vm->mmio, address.value, width, value);
+}
+
+/* An operand in at most two pages. */
+struct pieces {
+    gpa_t address[2];
+    unsigned width[2];
+};
+
+static int translate(struct vcpu *vcpu, const struct gva_context *c, gva_t linear, unsigned width, enum access access,
+                     struct pieces *p)
+{
+    uint32_t error_code;
+
+    p->width[0] = (unsigned)MIN(width, PAGE_SIZE - linear.value % PAGE_SIZE);
+    p->width[1] = width - p->width[0];
+    for (unsigned i = 0; i < 2 && p->width[i] > 0; i++) {
+        gva_t at = GVA(linear.value + (i ? p->width[0] : 0));
+        int error = gva_translate(c, at, access, &p->address[i], &error_code);
+
+        if (error) {
+            access_fault(vcpu, error, at, error_code);
+            return -EFAULT;
+        }
+    }
+    return 0;
+}
+
+/* Byte n of an operand that crosses a page's end. */
+static gpa_t byte_address(const struct pieces *p, unsigned n)
+{
+    return n < p->width[0] ? GPA(p->address[0].value + n) : GPA(p->address[1].value + n - p->width[0]);
+}
+
+int access_read(struct vcpu *vcpu, const struct gva_context *c, gva_t linear, unsigned width, uint64_t *value)
+{
+    struct pieces p;
+
+    if (translate(vcpu, c, linear, width, ACCESS_READ, &p) != 0)
+        return -EFAULT;
+    if (p.width[1] == 0) {
+        *value = access_read_physical(vcpu, p.address[0], width);
+        return 0;
+    }
+    *value = 0;
+    for (unsigned n = 0; n < width; n++)
+        *value |= access_read_physical(vcpu, byte_address(&p, n), 1) << (8 * n);
+    return 0;
+}
+
+int access_write(struct vcpu *vcpu, const struct gva_context *c, gva_t linear, unsigned width, uint64_t value)
+{
+    struct pieces p;
+
+    if (translate(vcpu, c, linear, width, ACCESS_WRITE, &p) != 0)
+        return -EFAULT;
+    if (p.width[1] == 0) {
+        access_write_physical(vcpu, p.address[0], width, value);
+        return 0;
+    }
+    for (unsigned n = 0; n < width; n++)
+        access_write_physical(vcpu, byte_address(&p, n), 1, value >> (8 * n) & 0xff);
+    return 0;
+}
+
+size_t vcpu_fetch(struct vcpu *vcpu, uint8_t *bytes, size_t count)
+{
+    struct gva_context c;
+    struct gva_fault fault;
+    gva_t rip;
+
+    access_begin(vcpu, &c);
+    access_code(vcpu, &c, &rip);
+    return gva_fetch(&c, rip, bytes, count, &fault);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest's memory as its instructions see it: linear addresses, to RAM or to the VM's MMIO bus. */
+#ifndef ARCH_X86_GUEST_ACCESS_H
+#define ARCH_X86_GUEST_ACCESS_H
+
+#include "arch/x86/guest/decode.h"
+#include "arch/x86/guest/gva.h"
+#include "kernel/vm.h"
+
+/* What the walk depends on, read from the engine. */
+void access_begin(struct vcpu *vcpu, struct gva_context *context);
+
+/* The default operand and address size at CS:RIP, and the linear address of RIP. */
+enum decode_mode access_code(struct vcpu *vcpu, const struct gva_context *context, gva_t *rip);
+
+/*
+ * Up to 8 bytes, possibly across a page's end. On a fault the guest's exception is raised and -EFAULT
+ * returned; of a write that crosses into a page that faults nothing is written.
+ */
+MUST_CHECK int access_read(struct vcpu *vcpu, const struct gva_context *context, gva_t linear, unsigned width, uint64_t *value);
+MUST_CHECK int access_write(struct vcpu *vcpu, const struct gva_context *context, gva_t linear, unsigned width, uint64_t value);
+
+/* At one guest-physical address, within a page: RAM, else the bus. */
+uint64_t access_read_physical(struct vcpu *vcpu, gpa_t address, unsigned width);
+void access_write_physical(struct vcpu *vcpu, gpa_t address, unsigned width, uint64_t value);
+
+/* Raises what a failed walk asks for: #PF with CR2, or #GP(0). */
+void access_fault(struct vcpu *vcpu, int error, gva_t linear, uint32_t error_code);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What CPUID tells a guest: the host's answers through a policy table, made once for each vCPU. */
+#ifndef ARCH_X86_GUEST_CPUID_H
+#define ARCH_X86_GUEST_CPUID_H
+
+#include "arch/x86/cpu.h"
+
+struct vcpu;
+
+#define GUEST_CPUID_ENTRIES 48u
+#define GUEST_CPUID_DIRECT  32u /* basic leaves below this are found by index */
+
+struct guest_cpuid_entry {
+    uint32_t leaf, subleaf;
+    bool has_subleaves;
+    struct cpuid_result result;
+};
+
+struct guest_cpuid {
+    struct guest_cpuid_entry entries[GUEST_CPUID_ENTRIES]; /* by ascending leaf and subleaf */
+    unsigned count;
+    uint32_t max_basic;
+    uint8_t direct[GUEST_CPUID_DIRECT]; /* index of the leaf's first entry */
+    uint64_t xcr0_allowed, xcr0_bytes;
+};
+
+/* Fills the table; vcpus: how many the VM has. */
+void guest_cpuid_init(struct guest_cpuid *table, unsigned apic_id, unsigned vcpus);
+
+/* Leaves beyond the last basic one answer as the last one, as Intel's CPUs do. */
+const struct cpuid_result *guest_cpuid_find(const struct guest_cpuid *table, uint32_t leaf, uint32_t subleaf);
+
+/* The bits that follow guest registers: CR4.OSXSAVE, CR4.PKE, and the size of what XCR0 enables. */
+void guest_cpuid_update(struct guest_cpuid *table, uint64_t cr4, uint64_t xcr0);
+
+#endif

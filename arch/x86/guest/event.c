@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Order of delivery (SDM 3A, "Prioritization of Concurrent Events"): an event that an exit interrupted or an
+ * exception of this instruction, then NMI, then the PICs' interrupt, then the local APIC's. One event an
+ * entry; for the next one a window is asked for.
+ */
+#include "arch/x86/guest/event.h"
+#include "arch/x86/regs.h"
+#include "drivers/virt/lapic.h"
+#include "drivers/virt/pic.h"
+#include "kernel/machine.h"
+
+/* SDM 3A, "Interrupt 8—Double Fault Exception": which pairs of exceptions become one. */
+static bool is_contributory(uint8_t vector)
+{
+    return vector == X86_DE || (vector >= X86_TS && vector <= X86_GP);
+}
+
+static bool makes_double_fault(uint8_t first, uint8_t second)
+{
+    return (is_contributory(first) && is_contributory(second)) ||
+           (first == X86_PF && (second == X86_PF || is_contributory(second)));
+}
+
+static void raise(struct vcpu *vcpu, const struct event *event)
+{
+    const struct event *first = &vcpu->event;
+
+    if (first->type == EVENT_EXCEPTION && first->vector == X86_DF) {
+        vcpu_dump(vcpu, "triple fault");
+        vm_stop(vcpu->vm, STOP_TRIPLE_FAULT);
+        return;
+    }
+    if (first->type == EVENT_EXCEPTION && makes_double_fault(first->vector, event->vector))
+        vcpu->event = (struct event){.type = EVENT_EXCEPTION, .vector = X86_DF, .has_error_code = true};
+    else
+        vcpu->event = *event;
+    vcpu->requests |= REQUEST_EVENT;
+}
+
+void vcpu_raise(struct vcpu *vcpu, uint8_t vector)
+{
+    raise(vcpu, &(struct event){.type = EVENT_EXCEPTION, .vector = vector});
+}
+
+/* Real mode pushes no error codes. */
+void vcpu_raise_with_code(struct vcpu *vcpu, uint8_t vector, uint32_t error_code)
+{
+    bool is_protected = vcpu_ops->get(vcpu, VCPU_CR0) & CR0_PE;
+
+    raise(vcpu, &(struct event){.type = EVENT_EXCEPTION, .vector = vector, .has_error_code = is_protected,
+                                .error_code = error_code});
+}
+
+static struct pic *pic_of(struct vcpu *vcpu)
+{
+    return &vcpu->vm->platform->pic;
+}
+
+static bool has_pic_interrupt(struct vcpu *vcpu)
+{
+    return lapic_accepts_extint(vcpu->lapic) && pic_is_pending(pic_of(vcpu));
+}
+
+/* Does the local APIC have something that we must inject ourselves? */
+static bool has_apic_interrupt(struct vcpu *vcpu)
+{
+    if (!lapic_has_irr(vcpu->lapic) || vcpu_ops->sync_interrupts(vcpu))
+        return false;
+    return lapic_pending_vector(vcpu->lapic) >= 0;
+}
+
+static void inject_interrupt(struct vcpu *vcpu, bool from_pic)
+{
+    struct event e = {.type = EVENT_INTERRUPT};
+
+    if (from_pic) {
+        e.vector = (uint8_t)pic_acknowledge(pic_of(vcpu));
+    } else {
+        e.vector = (uint8_t)lapic_pending_vector(vcpu->lapic);
+        lapic_acknowledge(vcpu->lapic, e.vector);
+    }
+    vcpu_ops->inject(vcpu, &e);
+}
+
+/* Returns whether something was injected: the entry is taken. */
+static bool inject_pending_event(struct vcpu *vcpu)
+{
+    if (vcpu->event.type == EVENT_NONE)
+        return false;
+    vcpu_ops->inject(vcpu, &vcpu->event);
+    vcpu->event.type = EVENT_NONE;
+    return true;
+}
+
+static bool inject_nmi(struct vcpu *vcpu, bool taken)
+{
+    if (!vcpu->nmi_pending)
+        return false;
+    if (taken || !vcpu_ops->is_open(vcpu, WINDOW_NMI)) {
+        vcpu_ops->want_window(vcpu, WINDOW_NMI, true);
+        return false;
+    }
+    vcpu->nmi_pending = false;
+    vcpu_ops->inject(vcpu, &(struct event){.type = EVENT_NMI, .vector = X86_NMI});
+    return true;
+}
+
+void event_prepare(struct vcpu *vcpu)
+{
+    uint32_t taken_requests = __atomic_fetch_and(&vcpu->requests, ~(REQUEST_EVENT | REQUEST_NMI), __ATOMIC_ACQ_REL);
+    bool taken, pic;
+
+    if (taken_requests & REQUEST_NMI)
+        vcpu->nmi_pending = true;
+    taken = inject_pending_event(vcpu);
+    taken |= inject_nmi(vcpu, taken);
+    pic = has_pic_interrupt(vcpu);
+    if (!pic && !has_apic_interrupt(vcpu))
+        return;
+    if (taken || !vcpu_ops->is_open(vcpu, WINDOW_INTERRUPT)) {
+        vcpu_ops->want_window(vcpu, WINDOW_INTERRUPT, true);
+        return;
+    }
+    inject_interrupt(vcpu, pic);
+    if (has_pic_interrupt(vcpu) || has_apic_interrupt(vcpu))
+        vcpu_ops->want_window(vcpu, WINDOW_INTERRUPT, true);
+}
+
+bool event_wakes(struct vcpu *vcpu)
+{
+    if (vcpu->event.type != EVENT_NONE || vcpu->nmi_pending || (vcpu->requests & REQUEST_NMI))
+        return true;
+    if (!(vcpu_ops->get(vcpu, VCPU_RFLAGS) & RFLAGS_IF))
+        return false;
+    return has_pic_interrupt(vcpu) || (lapic_has_irr(vcpu->lapic) && lapic_pending_vector(vcpu->lapic) >= 0);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What each neutral exit means for the guest. A row a kind; a handler changes the guest's state and
+ * returns a verdict, and never moves RIP itself. Nothing a guest does may reach a panic from here.
+ */
+#include "arch/x86/guest/exit.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/guest/cpuid.h"
+#include "arch/x86/guest/cr.h"
+#include "arch/x86/guest/hypercall.h"
+#include "arch/x86/guest/io.h"
+#include "arch/x86/guest/mmio.h"
+#include "arch/x86/guest/msr.h"
+#include "arch/x86/regs.h"
+#include "drivers/virt/lapic.h"
+#include "kernel/log.h"
+
+/* A 32-bit result clears the upper half of its register. */
+static void set32(struct vcpu *vcpu, enum gpr which, uint32_t value)
+{
+    vcpu->gpr[which] = value;
+}
+
+static enum verdict handle_cpuid(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    const struct cpuid_result *r =
+        guest_cpuid_find(vcpu->cpuid, (uint32_t)vcpu->gpr[GPR_RAX], (uint32_t)vcpu->gpr[GPR_RCX]);
+
+    (void)exit;
+    set32(vcpu, GPR_RAX, r->eax);
+    set32(vcpu, GPR_RBX, r->ebx);
+    set32(vcpu, GPR_RCX, r->ecx);
+    set32(vcpu, GPR_RDX, r->edx);
+    return VERDICT_NEXT;
+}
+
+static enum verdict raise_gp(struct vcpu *vcpu)
+{
+    vcpu_raise_with_code(vcpu, X86_GP, 0);
+    return VERDICT_RESUME;
+}
+
+static enum verdict handle_rdmsr(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    uint64_t value;
+
+    (void)exit;
+    if (!msr_read(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], &value))
+        return raise_gp(vcpu);
+    set32(vcpu, GPR_RAX, (uint32_t)value);
+    set32(vcpu, GPR_RDX, (uint32_t)(value >> 32));
+    return VERDICT_NEXT;
+}
+
+static enum verdict handle_wrmsr(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    uint64_t value = (uint32_t)vcpu->gpr[GPR_RAX] | vcpu->gpr[GPR_RDX] << 32;
+
+    (void)exit;
+    if (!msr_write(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], value))
+        return raise_gp(vcpu);
+    return VERDICT_NEXT;
+}
+
+static enum verdict handle_interrupt(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    (void)vcpu;
+    (void)exit;
+    return VERDICT_LEAVE;
+}
+
+static enum verdict handle_window(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    (void)exit;
+    vcpu->requests |= REQUEST_EVENT;
+    return VERDICT_LEAVE;
+}
+
+static enum verdict handle_hlt(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    (void)exit;
+    vcpu->is_halted = true;
+    return VERDICT_WAIT;
+}
+
+static enum verdict handle_nothing(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    (void)vcpu;
+    (void)exit;
+    return VERDICT_NEXT;
+}
+
+static enum verdict handle_undefined(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    (void)exit;
+    vcpu_raise(vcpu, X86_UD);
+    return VERDICT_RESUME;
+}
+
+static enum verdict handle_protected(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    (void)exit;
+    return raise_gp(vcpu);
+}
+
+/* Taken only so that the CPU cannot be made to deliver them for ever; the guest gets them all the same. */
+static enum verdict handle_exception(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    if (exit->exception.vector == X86_MC) {
+        log_error("exit", "machine check while vm%u ran", vcpu->vm->id);
+        vm_stop(vcpu->vm, STOP_ERROR);
+        return VERDICT_STOP;
+    }
+    if (exit->exception.vector == X86_DB) {
+        vcpu_ops->set(vcpu, VCPU_DR7, vcpu_ops->get(vcpu, VCPU_DR7) & ~DR7_GD);
+        write_dr6((read_dr6() & ~15ul) | exit->exception.detail);
+    }
+    if (exit->exception.has_error_code)
+        vcpu_raise_with_code(vcpu, exit->exception.vector, exit->exception.error_code);
+    else
+        vcpu_raise(vcpu, exit->exception.vector);
+    return VERDICT_RESUME;
+}
+
+static enum verdict handle_eoi(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    lapic_eoi_induced(vcpu->lapic, exit->vector);
+    return VERDICT_RESUME;
+}
+
+static enum verdict handle_apic_write(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    lapic_write_trapped(vcpu->lapic, exit->apic_offset);
+    return VERDICT_RESUME; /* trap-like: the instruction is over */
+}
+
+static enum verdict handle_shutdown(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    (void)exit;
+    vcpu_dump(vcpu, "triple fault");
+    vm_stop(vcpu->vm, STOP_TRIPLE_FAULT);
+    return VERDICT_STOP;
+}
+
+static enum verdict handle_hardware(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    log_error("exit", "%s: hardware reason %#x, qualification %#lx", exit_name(exit->kind), exit->hardware.reason,
+              exit->hardware.qualification);
+    vcpu_dump(vcpu, exit_name(exit->kind));
+    vm_stop(vcpu->vm, STOP_ERROR);
+    return VERDICT_STOP;
+}
+
+#define ROW(kind, title, handler) [kind] = {title, handler}
+
+static const struct {
+    const char *name;
+    enum verdict (*handle)(struct vcpu *vcpu, const struct vcpu_exit *exit);
+} kinds[EXIT_KINDS] = {
+    ROW(EXIT_UNEXPECTED, "unexpected exit", handle_hardware),
+    ROW(EXIT_CPUID, "cpuid", handle_cpuid),
+    ROW(EXIT_HYPERCALL, "hypercall", hypercall_handle),
+    ROW(EXIT_RDMSR, "rdmsr", handle_rdmsr),
+    ROW(EXIT_WRMSR, "wrmsr", handle_wrmsr),
+    ROW(EXIT_IO, "io", io_handle),
+    ROW(EXIT_MEMORY, "mmio", mmio_handle),
+    ROW(EXIT_INTERRUPT, "interrupt", handle_interrupt),
+    ROW(EXIT_TIMESLICE, "timeslice", handle_interrupt),
+    ROW(EXIT_WINDOW, "window", handle_window),
+    ROW(EXIT_HLT, "hlt", handle_hlt),
+    ROW(EXIT_PAUSE, "pause", handle_nothing),
+    ROW(EXIT_CR, "cr", cr_handle),
+    ROW(EXIT_XSETBV, "xsetbv", cr_handle_xsetbv),
+    ROW(EXIT_EXCEPTION, "exception", handle_exception),
+    ROW(EXIT_EOI, "eoi", handle_eoi),
+    ROW(EXIT_APIC_WRITE, "apic-write", handle_apic_write),
+    ROW(EXIT_TPR_LOWERED, "tpr", handle_window),
+    ROW(EXIT_CACHE, "wbinvd", handle_nothing),
+    ROW(EXIT_UNDEFINED, "undefined", handle_undefined),
+    ROW(EXIT_PROTECTED, "protected", handle_protected),
+    ROW(EXIT_SHUTDOWN, "triple-fault", handle_shutdown),
+    ROW(EXIT_INIT, "init", handle_interrupt),
+    ROW(EXIT_ENTRY_FAILED, "entry failed", handle_hardware),
+};
+
+const char *exit_name(enum exit_kind kind)
+{
+    return kinds[kind].name;
+}
+
+enum verdict exit_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    return kinds[exit->kind].handle(vcpu, exit);
+}

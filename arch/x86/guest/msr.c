@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Model-specific registers of a guest. What has no row does not exist: #GP, logged once. A register
+ * passes through only if the hypervisor does not use it itself, or the engine switches it on exit.
+ */
+#include "arch/x86/guest/msr.h"
+#include "arch/x86/guest/pvclock.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/msr.h"
+#include "drivers/virt/lapic.h"
+#include "kernel/log.h"
+#include "kernel/timer.h"
+#include "kernel/vm.h"
+
+#define MTRRCAP_VALUE       0x508u /* 8 variable ranges, fixed ranges, write-combining */
+#define MISC_ENABLE_VALUE   1u     /* fast strings */
+#define UCODE_REVISION      (1ull << 32)
+
+static bool read_zero(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    (void)vcpu;
+    (void)index;
+    *value = 0;
+    return true;
+}
+
+static bool write_nothing(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    (void)vcpu;
+    (void)index;
+    (void)value;
+    return true;
+}
+
+static bool write_zero_only(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    (void)vcpu;
+    (void)index;
+    return value == 0;
+}
+
+static bool read_constant(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    (void)vcpu;
+    switch (index) {
+    case MSR_IA32_FEATURE_CONTROL:
+        *value = FEATURE_CONTROL_LOCK;
+        return true;
+    case MSR_IA32_BIOS_SIGN_ID:
+        *value = UCODE_REVISION;
+        return true;
+    case MSR_IA32_MTRRCAP:
+        *value = MTRRCAP_VALUE;
+        return true;
+    case MSR_IA32_MISC_ENABLE:
+        *value = MISC_ENABLE_VALUE;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool read_apic_base(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    (void)index;
+    *value = vcpu->lapic->base;
+    return true;
+}
+
+static bool write_apic_base(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    (void)index;
+    if (!lapic_set_base(vcpu->lapic, value))
+        return false;
+    vcpu_ops->set_apic_mode(vcpu);
+    vcpu->requests |= REQUEST_EVENT;
+    return true;
+}
+
+static bool read_x2apic(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    return lapic_msr_read(vcpu->lapic, index, value);
+}
+
+static bool write_x2apic(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    return lapic_msr_write(vcpu->lapic, index, value);
+}
+
+static bool read_tsc_deadline(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    (void)index;
+    *value = lapic_tsc_deadline(vcpu->lapic);
+    return true;
+}
+
+static bool write_tsc_deadline(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    (void)index;
+    lapic_set_tsc_deadline(vcpu->lapic, value);
+    return true;
+}
+
+static void set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
+{
+    vcpu->tsc_offset = offset;
+    lapic_set_tsc_offset(vcpu->lapic, (int64_t)offset);
+    vcpu_ops->set(vcpu, VCPU_TSC_OFFSET, offset);
+}
+
+/* SDM 3B, "IA32_TSC_ADJUST Register Support": a write of the one moves the other by as much. */
+static bool write_tsc(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    uint64_t offset = value - clock_now();
+
+    (void)index;
+    vcpu->tsc_adjust += offset - vcpu->tsc_offset;
+    set_tsc_offset(vcpu, offset);
+    return true;
+}
+
+static bool read_tsc(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    (void)index;
+    *value = clock_now() + vcpu->tsc_offset;
+    return true;
+}
+
+static bool read_tsc_adjust(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    (void)index;
+    *value = vcpu->tsc_adjust;
+    return true;
+}
+
+static bool write_tsc_adjust(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    (void)index;
+    set_tsc_offset(vcpu, vcpu->tsc_offset + value - vcpu->tsc_adjust);
+    vcpu->tsc_adjust = value;
+    return true;
+}
+
+/* MTRRs are remembered, not obeyed: guests' RAM is write-back and devices are emulated, whatever they say. */
+static uint64_t *mtrr_slot(struct vcpu *vcpu, uint32_t index)
+{
+    static const uint16_t fixed[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f, 0x2ff};
+
+    if (index <= MSR_IA32_MTRR_PHYSMASK7)
+        return &vcpu->mtrr[index - MSR_IA32_MTRR_PHYSBASE0];
+    for (unsigned i = 0; i < ARRAY_SIZE(fixed); i++)
+        if (fixed[i] == index)
+            return &vcpu->mtrr[16 + i];
+    return NULL;
+}
+
+static bool read_mtrr(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    const uint64_t *slot = mtrr_slot(vcpu, index);
+
+    if (slot)
+        *value = *slot;
+    return slot;
+}
+
+static bool write_mtrr(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    uint64_t *slot = mtrr_slot(vcpu, index);
+
+    if (slot)
+        *slot = value;
+    return slot;
+}
+
+#define ONE(index) index, index
+
+static const struct msr_row rows[] = {
+    {ONE(0x00), 0, read_zero, write_nothing, "P5_MC_ADDR", "ancient kernels read it"},
+    {ONE(0x01), 0, read_zero, write_nothing, "P5_MC_TYPE", "likewise"},
+    {ONE(MSR_IA32_TIME_STAMP_COUNTER), MSR_PASS_READ, read_tsc, write_tsc, "IA32_TIME_STAMP_COUNTER", "offset by the engine"},
+    {ONE(MSR_KVM_WALL_CLOCK), 0, NULL, pvclock_write_wall_clock, "KVM_WALL_CLOCK", "old number of the clock"},
+    {ONE(MSR_KVM_SYSTEM_TIME), 0, NULL, pvclock_write_system_time, "KVM_SYSTEM_TIME", "likewise"},
+    {ONE(MSR_IA32_PLATFORM_ID), 0, read_zero, NULL, "IA32_PLATFORM_ID", "for microcode loaders"},
+    {ONE(MSR_IA32_APIC_BASE), 0, read_apic_base, write_apic_base, "IA32_APIC_BASE", "the virtual APIC's mode"},
+    {ONE(MSR_IA32_FEATURE_CONTROL), 0, read_constant, NULL, "IA32_FEATURE_CONTROL", "locked: no VMX in a guest"},
+    {ONE(MSR_IA32_TSC_ADJUST), 0, read_tsc_adjust, write_tsc_adjust, "IA32_TSC_ADJUST", "moves the TSC offset"},
+    {ONE(MSR_IA32_BIOS_UPDT_TRIG), 0, NULL, write_nothing, "IA32_BIOS_UPDT_TRIG", "microcode is the host's"},
+    {ONE(MSR_IA32_BIOS_SIGN_ID), 0, read_constant, write_nothing, "IA32_BIOS_SIGN_ID", "microcode is the host's"},
+    {ONE(MSR_IA32_MTRRCAP), 0, read_constant, NULL, "IA32_MTRRCAP", "Linux has no PAT without MTRRs"},
+    {ONE(MSR_IA32_SYSENTER_CS), MSR_PASS, NULL, NULL, "IA32_SYSENTER_CS", "switched by the engine"},
+    {ONE(MSR_IA32_SYSENTER_ESP), MSR_PASS, NULL, NULL, "IA32_SYSENTER_ESP", "switched by the engine"},
+    {ONE(MSR_IA32_SYSENTER_EIP), MSR_PASS, NULL, NULL, "IA32_SYSENTER_EIP", "switched by the engine"},
+    {ONE(MSR_IA32_MCG_CAP), 0, read_zero, NULL, "IA32_MCG_CAP", "no banks: machine checks are the host's"},
+    {ONE(MSR_IA32_MCG_STATUS), 0, read_zero, write_zero_only, "IA32_MCG_STATUS", "likewise"},
+    {ONE(MSR_IA32_PERF_STATUS), 0, read_zero, NULL, "IA32_PERF_STATUS", "no frequency control"},
+    {ONE(MSR_IA32_MISC_ENABLE), 0, read_constant, write_nothing, "IA32_MISC_ENABLE", "nothing to switch"},
+    {ONE(MSR_IA32_DEBUGCTL), 0, read_zero, write_zero_only, "IA32_DEBUGCTL", "no branch records"},
+    {MSR_IA32_MTRR_PHYSBASE0, MSR_IA32_MTRR_PHYSMASK7, 0, read_mtrr, write_mtrr, "IA32_MTRR_PHYS*", "remembered"},
+    {MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX4K_F8000, 0, read_mtrr, write_mtrr, "IA32_MTRR_FIX*", "remembered"},
+    {ONE(MSR_IA32_PAT), MSR_PASS, NULL, NULL, "IA32_PAT", "switched by the engine"},
+    {ONE(MSR_IA32_MTRR_DEF_TYPE), 0, read_mtrr, write_mtrr, "IA32_MTRR_DEF_TYPE", "remembered"},
+    {ONE(MSR_IA32_TSC_DEADLINE), 0, read_tsc_deadline, write_tsc_deadline, "IA32_TSC_DEADLINE", "the virtual APIC's timer"},
+    {MSR_IA32_X2APIC_FIRST, MSR_IA32_X2APIC_LAST, 0, read_x2apic, write_x2apic, "x2APIC", "the virtual APIC"},
+    {ONE(MSR_KVM_WALL_CLOCK_NEW), 0, NULL, pvclock_write_wall_clock, "KVM_WALL_CLOCK_NEW", "time of day"},
+    {ONE(MSR_KVM_SYSTEM_TIME_NEW), 0, NULL, pvclock_write_system_time, "KVM_SYSTEM_TIME_NEW", "the TSC's rate"},
+    {ONE(MSR_IA32_EFER), MSR_PASS, NULL, NULL, "IA32_EFER", "switched by the engine; the CPU checks it"},
+    {ONE(MSR_IA32_STAR), MSR_PASS, NULL, NULL, "IA32_STAR", "the hypervisor has no SYSCALL"},
+    {ONE(MSR_IA32_LSTAR), MSR_PASS, NULL, NULL, "IA32_LSTAR", "likewise"},
+    {ONE(MSR_IA32_CSTAR), MSR_PASS, NULL, NULL, "IA32_CSTAR", "likewise"},
+    {ONE(MSR_IA32_FMASK), MSR_PASS, NULL, NULL, "IA32_FMASK", "likewise"},
+    {ONE(MSR_IA32_FS_BASE), MSR_PASS, NULL, NULL, "IA32_FS_BASE", "switched by the engine"},
+    {ONE(MSR_IA32_GS_BASE), MSR_PASS, NULL, NULL, "IA32_GS_BASE", "switched by the engine"},
+    {ONE(MSR_IA32_KERNEL_GS_BASE), MSR_PASS, NULL, NULL, "IA32_KERNEL_GS_BASE", "the hypervisor has no SWAPGS"},
+    {ONE(MSR_IA32_TSC_AUX), MSR_PASS, NULL, NULL, "IA32_TSC_AUX", "the hypervisor has no RDTSCP"},
+};
+
+const struct msr_row *msr_rows(unsigned *count)
+{
+    *count = ARRAY_SIZE(rows);
+    return rows;
+}
+
+static const struct msr_row *find(uint32_t index)
+{
+    unsigned low = 0, high = ARRAY_SIZE(rows);
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+
+        if (index < rows[middle].index)
+            high = middle;
+        else if (index > rows[middle].last)
+            low = middle + 1;
+        else
+            return &rows[middle];
+    }
+    return NULL;
+}
+
+bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    const struct msr_row *row = find(index);
+
+    if (row && row->read && row->read(vcpu, index, value))
+        return true;
+    log_guest("msr", "RDMSR %#x (%s): #GP", index, row ? row->name : "unknown");
+    return false;
+}
+
+bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    const struct msr_row *row = find(index);
+
+    if (row && row->write && row->write(vcpu, index, value))
+        return true;
+    log_guest("msr", "WRMSR %#x (%s) of %#lx: #GP", index, row ? row->name : "unknown", value);
+    return false;
+}

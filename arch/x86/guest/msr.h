@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The MSR policy: one row an MSR drives the bitmap and both handlers. */
+#ifndef ARCH_X86_GUEST_MSR_H
+#define ARCH_X86_GUEST_MSR_H
+
+#include "kernel/lib/types.h"
+
+struct vcpu;
+
+#define MSR_PASS_READ  1u /* the guest reads, or writes, the CPU's register: no exit */
+#define MSR_PASS_WRITE 2u
+#define MSR_PASS       (MSR_PASS_READ | MSR_PASS_WRITE)
+
+struct msr_row {
+    uint32_t index, last; /* a range */
+    unsigned flags;
+    /* NULL: #GP. Return false for #GP. */
+    bool (*read)(struct vcpu *vcpu, uint32_t index, uint64_t *value);
+    bool (*write)(struct vcpu *vcpu, uint32_t index, uint64_t value);
+    const char *name, *reason;
+};
+
+/* The table, by ascending index. */
+const struct msr_row *msr_rows(unsigned *count);
+
+/* False: the guest gets #GP(0). */
+bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value);
+bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value);
+
+#endif

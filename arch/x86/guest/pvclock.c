@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The clock page is written once, when the guest asks for it: our TSC is invariant, so it never changes. */
+#include "arch/x86/guest/pvclock.h"
+#include "kernel/guest_mem.h"
+#include "kernel/timer.h"
+#include "kernel/vm.h"
+
+#define SYSTEM_TIME_ENABLE 1u
+#define FLAG_TSC_STABLE    1u
+
+struct pvclock_wall_clock {
+    uint32_t version; /* even: complete */
+    uint32_t seconds, nanoseconds;
+} PACKED;
+
+struct pvclock_time {
+    uint32_t version;
+    uint32_t pad;
+    uint64_t tsc_timestamp;
+    uint64_t system_time;
+    uint32_t tsc_to_system_mul;
+    int8_t tsc_shift;
+    uint8_t flags;
+    uint8_t pad2[2];
+};
+_Static_assert(sizeof(struct pvclock_time) == 32, "an interface of KVM's");
+
+/* ns = (ticks << shift) * multiplier >> 32, with the multiplier in [2^31, 2^32) */
+static void scale(uint64_t hz, uint32_t *multiplier, int8_t *shift)
+{
+    uint64_t ns = 1000000000;
+    int s = 0;
+
+    for (; hz > 2 * ns; hz >>= 1)
+        s--;
+    for (; hz <= ns; hz <<= 1)
+        s++;
+    *multiplier = (uint32_t)mul_div(ns, 1ull << 32, hz);
+    *shift = (int8_t)s;
+}
+
+bool pvclock_write_wall_clock(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    /* The guest adds its system time, which starts with its TSC at 0: when it was that. */
+    uint64_t started = clock_wall_ns() - clock_ns_from_ticks(clock_now() + vcpu->tsc_offset);
+    struct pvclock_wall_clock page = {
+        .version = 2,
+        .seconds = (uint32_t)(started / 1000000000),
+        .nanoseconds = (uint32_t)(started % 1000000000),
+    };
+
+    (void)index;
+    return guest_mem_write(&vcpu->vm->mem, GPA(value), &page, sizeof page) == 0;
+}
+
+bool pvclock_write_system_time(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    struct pvclock_time page = {.version = 2, .flags = FLAG_TSC_STABLE};
+
+    (void)index;
+    if (!(value & SYSTEM_TIME_ENABLE))
+        return true;
+    scale(clock_hz(), &page.tsc_to_system_mul, &page.tsc_shift);
+    page.tsc_timestamp = clock_now() + vcpu->tsc_offset;
+    page.system_time = clock_ns_from_ticks(page.tsc_timestamp);
+    return guest_mem_write(&vcpu->vm->mem, GPA(value & ~(uint64_t)3), &page, sizeof page) == 0;
+}

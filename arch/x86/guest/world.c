@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/x86/guest/world.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/guest/cpuid.h"
+#include "arch/x86/msr.h"
+#include "arch/x86/regs.h"
+#include "kernel/vm.h"
+
+/* MSRs that pass through and where they wait; only those that differ are written. */
+static const struct {
+    uint32_t index;
+    size_t offset;
+} switched[] = {
+    {MSR_IA32_STAR, offsetof(struct vcpu, star)},
+    {MSR_IA32_LSTAR, offsetof(struct vcpu, lstar)},
+    {MSR_IA32_CSTAR, offsetof(struct vcpu, cstar)},
+    {MSR_IA32_FMASK, offsetof(struct vcpu, fmask)},
+    {MSR_IA32_KERNEL_GS_BASE, offsetof(struct vcpu, kernel_gs_base)},
+    {MSR_IA32_TSC_AUX, offsetof(struct vcpu, tsc_aux)},
+};
+
+static uint64_t *slot(struct vcpu *vcpu, unsigned i)
+{
+    return (uint64_t *)((char *)vcpu + switched[i].offset);
+}
+
+static bool has_xsave(void)
+{
+    return read_cr4() & CR4_OSXSAVE;
+}
+
+static void load_extended(struct vcpu *vcpu)
+{
+    if (!has_xsave()) {
+        __asm__ volatile("fxrstor64 (%0)" : : "r"(vcpu->xsave_area) : "memory");
+        return;
+    }
+    xsetbv0(vcpu->cpuid->xcr0_allowed);
+    __asm__ volatile("xrstor64 (%0)" : : "r"(vcpu->xsave_area), "a"(~0u), "d"(~0u) : "memory");
+    xsetbv0(vcpu->xcr0);
+}
+
+/* All components, whatever the guest's XCR0 enables at the moment: a disabled one keeps its content. */
+static void save_extended(struct vcpu *vcpu)
+{
+    if (!has_xsave()) {
+        __asm__ volatile("fxsave64 (%0)" : : "r"(vcpu->xsave_area) : "memory");
+        return;
+    }
+    xsetbv0(vcpu->cpuid->xcr0_allowed);
+    __asm__ volatile("xsave64 (%0)" : : "r"(vcpu->xsave_area), "a"(~0u), "d"(~0u) : "memory");
+}
+
+void world_load(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(switched); i++)
+        if (rdmsr(switched[i].index) != *slot(vcpu, i))
+            wrmsr(switched[i].index, *slot(vcpu, i));
+    write_cr2(vcpu->cr2);
+    write_dr0(vcpu->dr[0]);
+    write_dr1(vcpu->dr[1]);
+    write_dr2(vcpu->dr[2]);
+    write_dr3(vcpu->dr[3]);
+    write_dr6(vcpu->dr6);
+    load_extended(vcpu);
+}
+
+void world_save(struct vcpu *vcpu)
+{
+    save_extended(vcpu);
+    for (unsigned i = 0; i < ARRAY_SIZE(switched); i++)
+        *slot(vcpu, i) = rdmsr(switched[i].index);
+    vcpu->cr2 = read_cr2();
+    vcpu->dr[0] = read_dr0();
+    vcpu->dr[1] = read_dr1();
+    vcpu->dr[2] = read_dr2();
+    vcpu->dr[3] = read_dr3();
+    vcpu->dr6 = read_dr6();
+}
