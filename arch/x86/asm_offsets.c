@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Offsets and constants that assembly needs: compiled to assembly text, from which the Makefile makes build/asm_offsets.inc. */
+#include "arch/x86/vmx/vmx.h"
+#include "kernel/vm.h"
+
+#define EMIT(name, value) __asm__ volatile("\n#emit " #name " equ %c0" : : "i"((long)(value)))
+
+void asm_offsets(void);
+void asm_offsets(void)
+{
+    EMIT(VCPU_GPR, offsetof(struct vcpu, gpr));
+    EMIT(VMCS_HOST_RSP, VMCS_HOST_RSP);
+}

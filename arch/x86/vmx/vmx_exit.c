@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From VT-x's reason to the neutral exit: the table below has a row for every basic exit reason of the
+ * manual, and this path runs for every exit. It reads only the fields that the exit needs, because a
+ * VMREAD is an exit itself where we are nested.
+ */
+#include "arch/x86/cpu.h"
+#include "arch/x86/guest/exit.h"
+#include "arch/x86/regs.h"
+#include "arch/x86/trap.h"
+#include "arch/x86/vmx/vmcs.h"
+#include "arch/x86/vmx/vmx_caps.h"
+#include "arch/x86/vmx/vmx_ops.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+
+/* An event that the exit interrupted is delivered again (SDM 3C, "Information for VM Exits That Occur During Event Delivery"). */
+static void keep_interrupted_event(struct vcpu *vcpu)
+{
+    static const uint8_t types[] = {
+        [INTERRUPTION_EXTERNAL] = EVENT_INTERRUPT,
+        [INTERRUPTION_NMI] = EVENT_NMI,
+        [INTERRUPTION_HARDWARE_EXCEPTION] = EVENT_EXCEPTION,
+        [INTERRUPTION_SOFTWARE] = EVENT_SOFTWARE_INTERRUPT,
+        [INTERRUPTION_PRIVILEGED_SOFTWARE_EXCEPTION] = EVENT_PRIVILEGED_SOFTWARE_EXCEPTION,
+        [INTERRUPTION_SOFTWARE_EXCEPTION] = EVENT_SOFTWARE_EXCEPTION,
+        [7] = EVENT_NONE,
+    };
+    uint32_t info = (uint32_t)vmread(VMCS_IDT_VECTORING_INFO);
+
+    if (likely(!(info & INTERRUPTION_VALID)))
+        return;
+    vcpu->event = (struct event){
+        .type = types[(info & INTERRUPTION_TYPE_MASK) >> INTERRUPTION_TYPE_SHIFT],
+        .vector = (uint8_t)info,
+        .has_error_code = info & INTERRUPTION_ERROR_CODE,
+    };
+    if (vcpu->event.has_error_code)
+        vcpu->event.error_code = (uint32_t)vmread(VMCS_IDT_VECTORING_ERROR_CODE);
+    if (vcpu->event.type >= EVENT_SOFTWARE_INTERRUPT)
+        vcpu->event.length = (uint32_t)vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+    if (vcpu->event.type == EVENT_NMI) /* its blocking began with the delivery that failed */
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)INTERRUPTIBILITY_NMI);
+    vcpu->requests |= REQUEST_EVENT;
+}
+
+/* --- filling in: one function a kind that needs one --- */
+
+static void fill_exception(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint32_t info = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO);
+
+    if ((info & INTERRUPTION_TYPE_MASK) == INTERRUPTION_NMI << INTERRUPTION_TYPE_SHIFT) {
+        exit->kind = EXIT_INTERRUPT;
+        panic_stop_if_asked();
+        return;
+    }
+    keep_interrupted_event(vcpu);
+    exit->exception.vector = (uint8_t)info;
+    exit->exception.has_error_code = info & INTERRUPTION_ERROR_CODE;
+    exit->exception.error_code = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR_CODE);
+    exit->exception.detail = vmread(VMCS_EXIT_QUALIFICATION);
+}
+
+static void fill_interrupt(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)vcpu;
+    (void)exit;
+    trap_interrupt(vmread(VMCS_EXIT_INTERRUPTION_INFO) & INTERRUPTION_VECTOR_MASK);
+}
+
+static void fill_timeslice(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)vcpu;
+    (void)exit;
+    vmx_start_slice();
+}
+
+/* SDM 3C, "Exit Qualification for I/O Instructions" */
+static void fill_io(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
+
+    (void)vcpu;
+    exit->io.port = (uint16_t)(q >> 16);
+    exit->io.width = (uint8_t)((q & 7) + 1);
+    exit->io.is_in = q & 8;
+    exit->io.is_string = q & 16;
+    exit->io.has_rep = q & 32;
+}
+
+/* SDM 3C, "Exit Qualification for EPT Violations" */
+static void fill_memory(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
+
+    exit->memory.address = GPA(vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+    exit->memory.is_write = q & 2;
+    exit->memory.is_fetch = q & 4;
+    keep_interrupted_event(vcpu);
+}
+
+/* The page that stands for the APIC exists in EPT only to be recognised; the access is emulated like any MMIO. */
+static void fill_apic_access(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
+
+    exit->memory.address = GPA(0xfee00000 + (q & 0xfff));
+    exit->memory.is_write = (q >> 12 & 15) == 1;
+    exit->memory.is_fetch = (q >> 12 & 15) == 2;
+    keep_interrupted_event(vcpu);
+}
+
+/* SDM 3C, "Exit Qualification for Control-Register Accesses" */
+static void fill_cr(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    enum { TO_CR, FROM_CR, CLTS, LMSW };
+    uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
+    unsigned access = q >> 4 & 3;
+
+    exit->cr.number = q & 15;
+    exit->cr.gpr = q >> 8 & 15;
+    exit->cr.is_read = access == FROM_CR;
+    vcpu->gpr[GPR_RSP] = vmread(VMCS_GUEST_RSP);
+    if (access == CLTS) {
+        exit->cr.value = vmcs_get_cr0() & ~CR0_TS;
+    } else if (access == LMSW) { /* sets PE, but never clears it */
+        uint64_t source = q >> 16 & 0xf, cr0 = vmcs_get_cr0();
+        exit->cr.value = (cr0 & ~0xeul) | source;
+    } else {
+        exit->cr.value = vcpu->gpr[exit->cr.gpr];
+    }
+}
+
+static void fill_eoi(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)vcpu;
+    exit->vector = (uint8_t)vmread(VMCS_EXIT_QUALIFICATION);
+}
+
+static void fill_apic_write(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)vcpu;
+    exit->apic_offset = vmread(VMCS_EXIT_QUALIFICATION) & 0xff0;
+}
+
+static void fill_window(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)exit;
+    vmx_ops.want_window(vcpu, WINDOW_INTERRUPT, false);
+    vmx_ops.want_window(vcpu, WINDOW_NMI, false);
+}
+
+static void fill_hardware(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)vcpu;
+    exit->hardware.reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+    exit->hardware.qualification = vmread(VMCS_EXIT_QUALIFICATION);
+}
+
+static const struct exit_row {
+    uint8_t kind;
+    void (*fill)(struct vcpu *vcpu, struct vcpu_exit *exit);
+} exit_rows[VMX_EXIT_REASONS] = {
+    /* A reason without a row stops the VM: SMIs, task switches, MTF, PML, SPP … that nothing enables. */
+    [VMX_EXIT_EXCEPTION_OR_NMI] = {EXIT_EXCEPTION, fill_exception},
+    [VMX_EXIT_EXTERNAL_INTERRUPT] = {EXIT_INTERRUPT, fill_interrupt},
+    [VMX_EXIT_TRIPLE_FAULT] = {EXIT_SHUTDOWN, NULL},
+    [VMX_EXIT_INIT] = {EXIT_INIT, NULL},
+    [VMX_EXIT_INTERRUPT_WINDOW] = {EXIT_WINDOW, fill_window},
+    [VMX_EXIT_NMI_WINDOW] = {EXIT_WINDOW, fill_window},
+    [VMX_EXIT_CPUID] = {EXIT_CPUID, NULL},
+    [VMX_EXIT_GETSEC] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_HLT] = {EXIT_HLT, NULL},
+    [VMX_EXIT_INVD] = {EXIT_CACHE, NULL},
+    [VMX_EXIT_RDPMC] = {EXIT_PROTECTED, NULL},
+    [VMX_EXIT_RSM] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_VMCALL] = {EXIT_HYPERCALL, NULL},
+    [VMX_EXIT_VMCLEAR] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_VMLAUNCH] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_VMPTRLD] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_VMPTRST] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_VMREAD] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_VMRESUME] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_VMWRITE] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_VMXOFF] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_VMXON] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_CR_ACCESS] = {EXIT_CR, fill_cr},
+    [VMX_EXIT_IO] = {EXIT_IO, fill_io},
+    [VMX_EXIT_RDMSR] = {EXIT_RDMSR, NULL},
+    [VMX_EXIT_WRMSR] = {EXIT_WRMSR, NULL},
+    [VMX_EXIT_MWAIT] = {EXIT_UNDEFINED, NULL}, /* CPUID says that there is none */
+    [VMX_EXIT_MONITOR] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_PAUSE] = {EXIT_PAUSE, NULL},
+    [VMX_EXIT_TPR_BELOW_THRESHOLD] = {EXIT_TPR_LOWERED, NULL},
+    [VMX_EXIT_APIC_ACCESS] = {EXIT_MEMORY, fill_apic_access},
+    [VMX_EXIT_VIRTUALIZED_EOI] = {EXIT_EOI, fill_eoi},
+    [VMX_EXIT_EPT_VIOLATION] = {EXIT_MEMORY, fill_memory},
+    [VMX_EXIT_INVEPT] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_RDTSCP] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_PREEMPTION_TIMER] = {EXIT_TIMESLICE, fill_timeslice},
+    [VMX_EXIT_INVVPID] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_WBINVD] = {EXIT_CACHE, NULL},
+    [VMX_EXIT_XSETBV] = {EXIT_XSETBV, NULL},
+    [VMX_EXIT_APIC_WRITE] = {EXIT_APIC_WRITE, fill_apic_write},
+    [VMX_EXIT_INVPCID] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_VMFUNC] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_ENCLS] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_XSAVES] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_XRSTORS] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_PCONFIG] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_UMWAIT] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_TPAUSE] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_LOADIWKEY] = {EXIT_UNDEFINED, NULL},
+};
+
+/*
+ * An instruction that we emulated is over: its shadow of STI or MOV SS too, and a trap flag that it ran
+ * under is due (SDM 3C, "Guest Non-Register State": pending debug exceptions).
+ */
+static void advance(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+    /* Of an EPT violation the CPU need not tell the length. */
+    uint64_t length = exit->kind == EXIT_MEMORY ? vcpu->emulated_length : vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+
+    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + length);
+    if (unlikely(blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)))
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~(uint64_t)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
+    if (unlikely(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, DR6_BS);
+}
+
+enum verdict vmx_handle_exit(struct vcpu *vcpu)
+{
+    uint64_t reason = vmread(VMCS_EXIT_REASON);
+    struct vcpu_exit exit;
+    enum verdict verdict;
+
+    if (likely(reason < VMX_EXIT_REASONS)) {
+        const struct exit_row *row = &exit_rows[reason];
+
+        exit.kind = row->kind;
+        if (row->fill)
+            row->fill(vcpu, &exit);
+        else if (unlikely(exit.kind == EXIT_UNEXPECTED))
+            fill_hardware(vcpu, &exit);
+    } else {
+        exit.kind = EXIT_ENTRY_FAILED;
+        fill_hardware(vcpu, &exit);
+    }
+    vcpu_trace(vcpu, &exit);
+    verdict = exit_handle(vcpu, &exit);
+    if (verdict == VERDICT_NEXT || verdict == VERDICT_WAIT)
+        advance(vcpu, &exit);
+    if (unlikely(vcpu->requests != 0) && verdict <= VERDICT_NEXT)
+        return VERDICT_LEAVE;
+    return verdict == VERDICT_NEXT ? VERDICT_RESUME : verdict;
+}
+
+enum verdict vmx_entry_failed(struct vcpu *vcpu)
+{
+    log_error("vmx", "VM entry failed: VM-instruction error %lu", vmread(VMCS_INSTRUCTION_ERROR));
+    vmcs_dump(vcpu);
+    vm_stop(vcpu->vm, STOP_ERROR);
+    return VERDICT_STOP;
+}

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The engine's members of vcpu_ops: VMX operation of a CPU, life of a vCPU's VMCS, registers, injection.
+ * Which exits there are and what they mean is vmx_exit.c's; field set-up is vmcs.c's.
+ */
+#include "arch/x86/vmx/vmx_ops.h"
+#include "arch/arch.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/msr.h"
+#include "arch/x86/regs.h"
+#include "arch/x86/trap.h"
+#include "arch/x86/vmx/ept.h"
+#include "arch/x86/vmx/vmcs.h"
+#include "arch/x86/vmx/vmx_caps.h"
+#include "drivers/virt/lapic.h"
+#include "kernel/heap.h"
+#include "kernel/lib/assert.h"
+#include "kernel/lib/bytes.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
+#include "kernel/log.h"
+#include "kernel/page.h"
+#include "kernel/pcpu.h"
+#include "kernel/pt.h"
+#include "kernel/timer.h"
+
+#define TIME_SLICE_NS 10000000u
+
+void vmx_write_failed(enum vmcs_field field, uint64_t value)
+{
+    panic("VMWRITE of field %#x, value %#lx failed", field, value);
+}
+
+/* --- a CPU in VMX operation --- */
+
+static hpa_t vmxon_regions[PCPU_MAX];
+
+static int unlock_vmx(void)
+{
+    uint64_t control = 0;
+    const uint64_t needed = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX;
+
+    if (!trap_rdmsr(MSR_IA32_FEATURE_CONTROL, &control) || (control & needed) == needed)
+        return 0;
+    if ((control & FEATURE_CONTROL_LOCK) || !trap_wrmsr(MSR_IA32_FEATURE_CONTROL, control | needed)) {
+        log_error("vmx", "VT-x is locked off on this CPU (IA32_FEATURE_CONTROL %#lx)", control);
+        return -ENODEV;
+    }
+    return 0;
+}
+
+static int alloc_region(hpa_t *region)
+{
+    int error = page_alloc_zeroed(PAGE_ORDER_4K, region);
+
+    if (!error)
+        put_le32(phys_to_virt(*region), vmx_caps.revision);
+    return error;
+}
+
+static int vmx_cpu_enable(void)
+{
+    hpa_t *region = &vmxon_regions[this_pcpu()->id];
+    int error = unlock_vmx();
+
+    if (!error)
+        error = alloc_region(region);
+    if (error)
+        return error;
+    write_cr0((read_cr0() | vmx_caps.cr0_fixed0) & vmx_caps.cr0_fixed1);
+    write_cr4((read_cr4() | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1);
+    if (!vmxon(*region)) {
+        page_free(*region, PAGE_ORDER_4K);
+        *region = HPA(0);
+        log_error("vmx", "VMXON failed (CR0 %#lx CR4 %#lx)", read_cr0(), read_cr4());
+        return -ENODEV;
+    }
+    invept(INV_ALL_CONTEXTS, 0); /* firmware, or another hypervisor before us, may have used the same tags */
+    if (vmx_caps.ept_vpid & VPID_CAP_INVVPID)
+        invvpid(INV_ALL_CONTEXTS, 0);
+    return 0;
+}
+
+static void vmx_cpu_disable(void)
+{
+    if (vmxon_regions[this_pcpu()->id].value == 0)
+        return;
+    vmxoff();
+    write_cr4(read_cr4() & ~CR4_VMXE);
+}
+
+/* --- a vCPU --- */
+
+/* Pages of a vCPU, allocated and freed by table. */
+static hpa_t *vcpu_page(struct vmx_vcpu *v, unsigned i)
+{
+    hpa_t *const pages[] = {&v->vmcs, &v->msr_bitmap, &v->io_bitmap_a, &v->io_bitmap_b, &v->apic_access};
+
+    return i < ARRAY_SIZE(pages) ? pages[i] : NULL;
+}
+
+static void vmx_vcpu_destroy(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *v = vmx_of(vcpu);
+
+    for (unsigned i = 0; vcpu_page(v, i); i++)
+        if (vcpu_page(v, i)->value)
+            page_free(*vcpu_page(v, i), PAGE_ORDER_4K);
+    heap_free(v);
+    vcpu->engine = NULL;
+}
+
+/* The page is never read or written: the CPU recognises accesses to it (SDM 3C, "Virtualizing Memory-Mapped APIC Accesses"). */
+static int map_apic_access(struct vcpu *vcpu)
+{
+    return pt_map(vcpu->vm->stage2, APIC_DEFAULT_BASE, vmx_of(vcpu)->apic_access, PAGE_SIZE, PT_READ | PT_WRITE);
+}
+
+/* VPIDs are numbered with the VMs; 0 is the host's. A page of I/O bitmap full of ones makes every port exit. */
+static int vmx_vcpu_create(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *v = heap_alloc(sizeof *v);
+
+    if (!v)
+        return -ENOMEM;
+    vcpu->engine = v;
+    for (unsigned i = 0; vcpu_page(v, i); i++) {
+        if (page_alloc_zeroed(PAGE_ORDER_4K, vcpu_page(v, i)) != 0) {
+            vmx_vcpu_destroy(vcpu);
+            return -ENOMEM;
+        }
+    }
+    if (vmx_has(CONTROL_PROC2, PROC2_VIRTUALIZE_APIC_ACCESSES) && map_apic_access(vcpu) != 0) {
+        vmx_vcpu_destroy(vcpu);
+        return -ENOMEM;
+    }
+    put_le32(phys_to_virt(v->vmcs), vmx_caps.revision);
+    memset(phys_to_virt(v->io_bitmap_a), 0xff, PAGE_SIZE);
+    memset(phys_to_virt(v->io_bitmap_b), 0xff, PAGE_SIZE);
+    v->msr_bitmap_page = phys_to_virt(v->msr_bitmap);
+    v->virtual_apic = virt_to_phys(vcpu->lapic->page);
+    v->vpid = (uint16_t)vcpu->vm->id;
+    v->eptp = ept_pointer(vcpu->vm->stage2->root, false);
+    vcpu->uses_virtual_delivery = vmx_has(CONTROL_PROC2, PROC2_VIRTUAL_INTERRUPTS);
+    return 0;
+}
+
+static void vmx_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
+{
+    struct vmx_vcpu *v = vmx_of(vcpu);
+
+    if (!vmclear(v->vmcs) || !vmptrld(v->vmcs))
+        panic("VMCS of vm%u refused", vcpu->vm->id);
+    v->is_launched = false;
+    vmcs_init(vcpu);
+    vmcs_set_start(vcpu, start);
+    vmx_start_slice();
+    invept(INV_SINGLE_CONTEXT, v->eptp); /* the tables may have been another VM's */
+    if (vmx_has(CONTROL_PROC2, PROC2_ENABLE_VPID))
+        invvpid(INV_SINGLE_CONTEXT, v->vpid);
+}
+
+static void vmx_load(struct vcpu *vcpu)
+{
+    if (!vmptrld(vmx_of(vcpu)->vmcs))
+        panic("VMPTRLD of vm%u failed", vcpu->vm->id);
+    vmcs_set_host_cpu();
+}
+
+static void vmx_unload(struct vcpu *vcpu)
+{
+    if (!vmclear(vmx_of(vcpu)->vmcs))
+        panic("VMCLEAR of vm%u failed", vcpu->vm->id);
+    vmx_of(vcpu)->is_launched = false;
+}
+
+void vmx_start_slice(void)
+{
+    if (vmx_has(CONTROL_PIN, PIN_PREEMPTION_TIMER))
+        vmwrite(VMCS_PREEMPTION_TIMER,
+                MIN(clock_ticks_from_ns(TIME_SLICE_NS) >> vmx_caps.preemption_timer_shift, UINT32_MAX));
+}
+
+static enum verdict vmx_run(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *v = vmx_of(vcpu);
+    bool was_launched = v->is_launched;
+
+    v->is_launched = true;
+    return vmx_enter(vcpu, was_launched);
+}
+
+/* --- registers --- */
+
+static const uint16_t register_field[VCPU_REGISTERS] = {
+    [VCPU_RIP] = VMCS_GUEST_RIP,
+    [VCPU_RSP] = VMCS_GUEST_RSP,
+    [VCPU_RFLAGS] = VMCS_GUEST_RFLAGS,
+    [VCPU_CR0] = VMCS_GUEST_CR0,
+    [VCPU_CR3] = VMCS_GUEST_CR3,
+    [VCPU_CR4] = VMCS_GUEST_CR4,
+    [VCPU_EFER] = VMCS_GUEST_EFER,
+    [VCPU_PAT] = VMCS_GUEST_PAT,
+    [VCPU_DR7] = VMCS_GUEST_DR7,
+    [VCPU_FS_BASE] = VMCS_GUEST_FS_BASE,
+    [VCPU_GS_BASE] = VMCS_GUEST_GS_BASE,
+    [VCPU_SYSENTER_CS] = VMCS_GUEST_SYSENTER_CS,
+    [VCPU_SYSENTER_ESP] = VMCS_GUEST_SYSENTER_ESP,
+    [VCPU_SYSENTER_EIP] = VMCS_GUEST_SYSENTER_EIP,
+    [VCPU_TSC_OFFSET] = VMCS_TSC_OFFSET,
+    [VCPU_PDPTE0] = VMCS_GUEST_PDPTE0,
+    [VCPU_PDPTE1] = VMCS_GUEST_PDPTE0 + 2,
+    [VCPU_PDPTE2] = VMCS_GUEST_PDPTE0 + 4,
+    [VCPU_PDPTE3] = VMCS_GUEST_PDPTE0 + 6,
+};
+
+static uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_register which)
+{
+    (void)vcpu;
+    if (which == VCPU_CR0)
+        return vmcs_get_cr0();
+    if (which == VCPU_CR4)
+        return vmcs_get_cr4();
+    return vmread(register_field[which]);
+}
+
+static void vmx_set(struct vcpu *vcpu, enum vcpu_register which, uint64_t value)
+{
+    if (which == VCPU_CR0)
+        vmcs_set_cr0(vcpu, value);
+    else if (which == VCPU_CR4)
+        vmcs_set_cr4(vcpu, value);
+    else
+        vmwrite(register_field[which], value);
+    if (which == VCPU_EFER)
+        vmwrite(VMCS_ENTRY_CONTROLS, vmx_caps.controls[CONTROL_ENTRY] | (value & EFER_LMA ? ENTRY_IA32E_MODE_GUEST : 0));
+}
+
+static void vmx_get_segment(struct vcpu *vcpu, enum segment_register which, struct segment *s)
+{
+    uint64_t rights = vmread(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * which);
+
+    (void)vcpu;
+    s->selector = (uint16_t)vmread(VMCS_GUEST_ES_SELECTOR + 2 * which);
+    s->base = vmread(VMCS_GUEST_ES_BASE + 2 * which);
+    s->limit = (uint32_t)vmread(VMCS_GUEST_ES_LIMIT + 2 * which);
+    s->attributes = rights & ACCESS_RIGHTS_UNUSABLE ? 0 : (uint16_t)rights;
+}
+
+/* --- events --- */
+
+static bool vmx_is_open(struct vcpu *vcpu, enum event_window window)
+{
+    uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+    (void)vcpu;
+    if (window == WINDOW_NMI)
+        return !(blocked & (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS | INTERRUPTIBILITY_STI));
+    return !(blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) &&
+           (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF);
+}
+
+static void vmx_want_window(struct vcpu *vcpu, enum event_window window, bool wanted)
+{
+    uint32_t bit = window == WINDOW_NMI ? PROC_NMI_WINDOW_EXITING : PROC_INTERRUPT_WINDOW_EXITING;
+
+    vmcs_change_proc_controls(vcpu, wanted ? bit : 0, wanted ? 0 : bit);
+}
+
+static const uint8_t interruption_types[] = {
+    [EVENT_INTERRUPT] = INTERRUPTION_EXTERNAL,
+    [EVENT_NMI] = INTERRUPTION_NMI,
+    [EVENT_EXCEPTION] = INTERRUPTION_HARDWARE_EXCEPTION,
+    [EVENT_SOFTWARE_INTERRUPT] = INTERRUPTION_SOFTWARE,
+    [EVENT_PRIVILEGED_SOFTWARE_EXCEPTION] = INTERRUPTION_PRIVILEGED_SOFTWARE_EXCEPTION,
+    [EVENT_SOFTWARE_EXCEPTION] = INTERRUPTION_SOFTWARE_EXCEPTION,
+};
+
+static void vmx_inject(struct vcpu *vcpu, const struct event *event)
+{
+    uint32_t info = event->vector | (uint32_t)interruption_types[event->type] << INTERRUPTION_TYPE_SHIFT |
+                    INTERRUPTION_VALID;
+
+    (void)vcpu;
+    if (event->has_error_code) {
+        info |= INTERRUPTION_ERROR_CODE;
+        vmwrite(VMCS_ENTRY_EXCEPTION_ERROR_CODE, event->error_code);
+    }
+    if (event->type >= EVENT_SOFTWARE_INTERRUPT)
+        vmwrite(VMCS_ENTRY_INSTRUCTION_LENGTH, event->length);
+    vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, info);
+}
+
+/* Tells the CPU what is pending: RVI, and which EOIs we must see (SDM 3C, "Virtual-Interrupt Delivery"). */
+static void sync_virtual_interrupts(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *v = vmx_of(vcpu);
+    int irr = lapic_highest_irr(vcpu->lapic), isr = lapic_highest_isr(vcpu->lapic);
+    uint64_t bitmap[4];
+
+    vmwrite(VMCS_GUEST_INTERRUPT_STATUS, (uint64_t)MAX(isr, 0) << 8 | (uint64_t)MAX(irr, 0));
+    lapic_level_vectors(vcpu->lapic, bitmap);
+    for (unsigned i = 0; i < 4; i++) {
+        if (bitmap[i] != v->eoi_bitmap[i]) {
+            v->eoi_bitmap[i] = bitmap[i];
+            vmwrite(VMCS_EOI_EXIT_BITMAP0 + 2 * i, bitmap[i]);
+        }
+    }
+}
+
+/* Without delivery by the CPU: the TPR below which an exit tells us that something became deliverable. */
+static void set_tpr_threshold(struct vcpu *vcpu)
+{
+    int irr = lapic_highest_irr(vcpu->lapic);
+    unsigned class = irr < 0 ? 0 : (unsigned)irr >> 4;
+
+    vmwrite(VMCS_TPR_THRESHOLD, MIN(class, lapic_tpr(vcpu->lapic) >> 4));
+}
+
+static bool vmx_sync_interrupts(struct vcpu *vcpu)
+{
+    if (vmx_of(vcpu)->proc2_controls & PROC2_VIRTUAL_INTERRUPTS) {
+        sync_virtual_interrupts(vcpu);
+        return true;
+    }
+    if (vmx_has(CONTROL_PROC, PROC_USE_TPR_SHADOW))
+        set_tpr_threshold(vcpu);
+    return false;
+}
+
+const struct vcpu_ops vmx_ops = {
+    .name = "VT-x with EPT",
+    .probe = vmx_probe,
+    .cpu_enable = vmx_cpu_enable,
+    .cpu_disable = vmx_cpu_disable,
+    .vcpu_create = vmx_vcpu_create,
+    .vcpu_destroy = vmx_vcpu_destroy,
+    .vcpu_reset = vmx_vcpu_reset,
+    .load = vmx_load,
+    .unload = vmx_unload,
+    .run = vmx_run,
+    .get = vmx_get,
+    .set = vmx_set,
+    .get_segment = vmx_get_segment,
+    .is_open = vmx_is_open,
+    .want_window = vmx_want_window,
+    .inject = vmx_inject,
+    .sync_interrupts = vmx_sync_interrupts,
+    .set_apic_mode = vmcs_set_apic_mode,
+    .dump = vmcs_dump,
+};
+
+static unsigned vmx_leaf_levels(void)
+{
+    return vmx_caps.leaf_levels;
+}
+
+const struct stage2_ops vmx_stage2_ops = {&ept_format, vmx_leaf_levels};
