@@ -4,6 +4,7 @@ V      ?= 0
 Q      := $(if $(filter 0,$(V)),@)
 .DEFAULT_GOAL := all
 
+include kernel/kernel.mk
 include tests/host/host.mk
 include guests/guests.mk
 include guests/linux/linux.mk

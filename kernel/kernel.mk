@@ -1,0 +1,63 @@
+# The hypervisor: build/ringmaster.elf, a Multiboot2 image.
+
+CROSS_COMPILE ?=
+ifeq ($(origin CC),default)
+CC := $(CROSS_COMPILE)gcc
+endif
+LD      := $(CROSS_COMPILE)ld
+OBJCOPY := $(CROSS_COMPILE)objcopy
+NM      := $(CROSS_COMPILE)nm
+NASM    ?= nasm
+
+KERNEL_BUILD := build/kernel
+KERNEL_ELF   := build/ringmaster.elf
+
+KERNEL_CFLAGS := -std=gnu17 -O2 -g -I. -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+    -mgeneral-regs-only -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-common \
+    -fstack-protector-strong -mstack-protector-guard=global -fno-strict-aliasing -fcf-protection=none \
+    -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. \
+    -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wmissing-prototypes -Wstrict-prototypes \
+    -Wundef -Wvla
+KERNEL_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none -T linker.ld
+
+KERNEL_C   := $(wildcard kernel/*.c kernel/lib/*.c arch/x86/*.c arch/x86/guest/*.c arch/x86/vmx/*.c \
+                         drivers/host/*.c drivers/virt/*.c)
+KERNEL_C   := $(filter-out arch/x86/asm_offsets.c,$(KERNEL_C))
+KERNEL_ASM := $(wildcard boot/*.asm arch/x86/*.asm arch/x86/vmx/*.asm)
+KERNEL_OBJ := $(KERNEL_C:%.c=$(KERNEL_BUILD)/%.o) $(KERNEL_ASM:%.asm=$(KERNEL_BUILD)/%.asm.o)
+
+$(KERNEL_BUILD)/%.o: %.c $(KERNEL_BUILD)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(KERNEL_BUILD)/%.asm.o: %.asm build/asm_offsets.inc $(KERNEL_BUILD)/flags
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f elf64 -g -MD $(@:.o=.d) -MP $< -o $@
+
+# Offsets that assembly needs come from C: see arch/x86/asm_offsets.c.
+build/asm_offsets.inc: arch/x86/asm_offsets.c $(KERNEL_BUILD)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -MT $@ -MF $(KERNEL_BUILD)/asm_offsets.d -S $< -o - | sed -n 's/^#emit //p' > $@.new
+	$(Q)mv $@.new $@
+
+# A change of compiler or flags rebuilds everything.
+$(KERNEL_BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(KERNEL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(KERNEL_CFLAGS)' > $@
+
+# Two links: the second has the table of the first one's functions, for backtraces. It lies behind all text, which thus does not move.
+$(KERNEL_BUILD)/first.elf: $(KERNEL_OBJ) linker.ld
+	$(Q)$(LD) $(KERNEL_LDFLAGS) $(KERNEL_OBJ) -o $@
+$(KERNEL_BUILD)/symbols.asm: $(KERNEL_BUILD)/first.elf scripts/symbols
+	$(Q)$(NM) -n $< | scripts/symbols > $@
+$(KERNEL_BUILD)/symbols.o: $(KERNEL_BUILD)/symbols.asm
+	$(Q)$(NASM) -f elf64 $< -o $@
+$(KERNEL_ELF): $(KERNEL_BUILD)/symbols.o
+	$(Q)$(LD) $(KERNEL_LDFLAGS) $(KERNEL_OBJ) $< -o $@
+
+.PHONY: all clean FORCE
+all: $(KERNEL_ELF)
+clean:
+	rm -rf build
+
+-include $(KERNEL_OBJ:.o=.d) $(KERNEL_BUILD)/asm_offsets.d

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The second composition root: builds a VM out of its description. Only this knows every device; a
+ * device knows none of the others.
+ */
+#ifndef KERNEL_MACHINE_H
+#define KERNEL_MACHINE_H
+
+#include "arch/x86/guest/layout.h"
+#include "arch/x86/guest/state.h"
+#include "drivers/virt/acpi_pm.h"
+#include "drivers/virt/apic_bus.h"
+#include "drivers/virt/debug_exit.h"
+#include "drivers/virt/debug_port.h"
+#include "drivers/virt/i8042.h"
+#include "drivers/virt/ioapic.h"
+#include "drivers/virt/lapic.h"
+#include "drivers/virt/pic.h"
+#include "drivers/virt/pit.h"
+#include "drivers/virt/rtc.h"
+#include "drivers/virt/uart.h"
+#include "drivers/virt/virtio_blk.h"
+#include "drivers/virt/virtio_console.h"
+#include "drivers/virt/virtio_mmio.h"
+#include "drivers/virt/virtio_rng.h"
+#include "kernel/ramdisk.h"
+#include "kernel/vm.h"
+#include "kernel/vm_config.h"
+
+struct boot_info;
+struct random;
+
+#define PLATFORM_INPUT_BYTES 256u
+
+/* The devices of one VM; it lives as long as the VM. */
+struct platform {
+    struct vm *vm;
+    struct lapic lapic;
+    void *lapic_page;
+    struct apic_bus apic_bus;
+    struct ioapic ioapic;
+    struct pic pic;
+    struct pit pit;
+    struct rtc rtc;
+    struct i8042 i8042;
+    struct acpi_pm pm;
+    struct uart uart;
+    struct debug_port debug_port;
+    struct debug_exit debug_exit;
+
+    struct virtio_mmio transports[GUEST_VIRTIO_MAX];
+    unsigned transport_count;
+    struct virtio_console console;
+    struct virtio_rng rng;
+    struct virtio_blk disks[VM_DISKS_MAX];
+    struct ramdisk ramdisks[VM_DISKS_MAX];
+
+    /* What was typed and not yet taken by the console device that wrote last. */
+    uint8_t input[PLATFORM_INPUT_BYTES];
+    size_t input_count;
+    bool console_is_virtio;
+};
+
+/*
+ * Builds the VM: memory, second-level tables, devices, images, start state. NULL: refused, and
+ * vm_config_refuse() was told why. Boot CPU.
+ */
+struct vm *machine_create(struct vm_config *config, const struct boot_info *boot, struct random *random, unsigned cpu);
+
+/* Makes the vCPU ready to run on this CPU, which is the one that it was created for. */
+void machine_start(struct vm *vm);
+
+/* Something was typed: the vCPU of the VM that is attached takes it. */
+void machine_wake_console(void);
+
+/* Gives everything back. Runs where the vCPU ran, or before it ever did. */
+void machine_destroy(struct vm *vm);
+
+#endif

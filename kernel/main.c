@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Boot, as a table of contents. GRUB's 32-bit hand-over is boot/multiboot2.asm; from kernel_main on
+ * everything is C, on the boot CPU, until cpu_main, which every CPU ends up in.
+ */
+#include "arch/arch.h"
+#include "arch/x86/acpi.h"
+#include "arch/x86/apic.h"
+#include "arch/x86/clock.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/descriptors.h"
+#include "arch/x86/ioapic.h"
+#include "arch/x86/msr.h"
+#include "arch/x86/paging.h"
+#include "arch/x86/power.h"
+#include "arch/x86/smp.h"
+#include "arch/x86/trap.h"
+#include "arch/x86/vmx/ept.h"
+#include "arch/x86/vmx/vmx_ops.h"
+#include "drivers/host/e9.h"
+#include "drivers/host/host_uart.h"
+#include "drivers/host/vga_text.h"
+#include "kernel/console.h"
+#include "kernel/heap.h"
+#include "kernel/host_config.h"
+#include "kernel/lib/assert.h"
+#include "kernel/lib/bytes.h"
+#include "kernel/lib/string.h"
+#include "kernel/log.h"
+#include "kernel/machine.h"
+#include "kernel/memmap.h"
+#include "kernel/multiboot2.h"
+#include "kernel/page.h"
+#include "kernel/pcpu.h"
+#include "kernel/random.h"
+#include "kernel/stage2.h"
+#include "kernel/timers.h"
+#include "kernel/vm_config.h"
+
+#define MBI_BYTES_MAX   KIB(64)
+#define COM1_IRQ        4
+#define EARLY_LOW_LIMIT GIB(4) /* the boot tables' 1:1 map ends there */
+
+extern uint8_t image_start[], image_end[];
+
+uintptr_t __stack_chk_guard;
+NORETURN void __stack_chk_fail(void);
+void kernel_main(uint32_t magic, uint32_t mbi) NORETURN;
+
+static uint8_t mbi_copy[MBI_BYTES_MAX] __attribute__((aligned(8)));
+static struct boot_info boot;
+static struct memmap memory;
+static struct acpi_info acpi;
+static struct host_config config;
+static struct vm_config vm_configs[VM_CONFIGS_MAX];
+static struct vm_config_set vm_set = {vm_configs, VM_CONFIGS_MAX, 0};
+static struct random entropy;
+static unsigned running_vms;
+static bool any_vm_failed;
+
+const struct vcpu_ops *vcpu_ops = &vmx_ops;
+const struct stage2_ops *stage2_ops = &vmx_stage2_ops;
+
+void __stack_chk_fail(void)
+{
+    panic("stack overrun");
+}
+
+/* --- steps --- */
+
+static void start_consoles(void)
+{
+    struct chardev uart = host_uart_chardev(), e9 = e9_chardev();
+
+    if (host_uart_init())
+        console_add_sink(&uart);
+    if (e9_is_present())
+        console_add_sink(&e9);
+}
+
+/* The boot loader says what the screen is: text where there is a BIOS, a framebuffer under UEFI. */
+static void start_screen(void)
+{
+    struct chardev screen = vga_text_chardev();
+
+    if (boot.has_framebuffer && boot.framebuffer.type != BOOT_FRAMEBUFFER_EGA_TEXT)
+        return;
+    vga_text_init(phys_to_virt(HPA(VGA_TEXT_BASE)));
+    console_add_sink(&screen);
+}
+
+/* Copied before anything is written to low memory: under UEFI it lies where an AP's first page could be. */
+static void copy_boot_information(uint32_t magic, uint32_t mbi)
+{
+    uint32_t size;
+
+    if (magic != MULTIBOOT2_BOOTLOADER_MAGIC)
+        panic("not loaded by Multiboot2 (magic %#x)", magic);
+    size = get_le32(phys_to_virt(HPA(mbi)));
+    if (size > sizeof mbi_copy)
+        panic("boot information of %u bytes is too large", size);
+    memcpy(mbi_copy, phys_to_virt(HPA(mbi)), size);
+    if (multiboot2_parse(mbi_copy, size, &boot) != 0)
+        panic("boot information is broken");
+}
+
+static void map_memory(void)
+{
+    int error = 0;
+
+    for (unsigned i = 0; i < boot.memory_count && !error; i++)
+        error = memmap_add(&memory, boot.memory[i].start, boot.memory[i].size, boot.memory[i].type);
+    for (unsigned i = 0; i < boot.module_count && !error; i++)
+        error = memmap_reserve(&memory, boot.modules[i].start, boot.modules[i].size, MEMMAP_MODULE);
+    error = error ? error : memmap_reserve(&memory, HPA((uint64_t)image_start), (uint64_t)(image_end - image_start), MEMMAP_KERNEL);
+    if (error)
+        panic("the memory map has too many ranges");
+}
+
+/* Where the first page tables go: the largest piece of RAM that the boot tables reach. */
+static hpa_t find_early_memory(uint64_t *size)
+{
+    struct memmap_range r, best = {.size = 0};
+
+    for (unsigned cursor = 0; memmap_next_usable(&memory, &cursor, &r);)
+        if (r.start.value >= MIB(1) && r.start.value + r.size <= EARLY_LOW_LIMIT && r.size > best.size)
+            best = r;
+    if (best.size < MIB(4))
+        panic("no 4 MiB of free memory below 4 GiB");
+    *size = best.size;
+    return best.start;
+}
+
+static void start_memory(void)
+{
+    uint64_t size;
+    hpa_t early_start = find_early_memory(&size), early = early_start;
+    struct memmap_range r;
+
+    paging_init(&memory, &early);
+    if (memmap_reserve(&memory, early_start, early.value - early_start.value, MEMMAP_KERNEL) != 0)
+        panic("the memory map has too many ranges");
+    page_init();
+    for (unsigned cursor = 0; memmap_next_usable(&memory, &cursor, &r);)
+        if (page_add_range(r.start, r.size) != 0)
+            log_warn("memory", "%lu KiB at %#lx are not used", r.size >> 10, r.start.value);
+    heap_init();
+}
+
+/* Firmware tables may lie anywhere in what firmware calls reserved: a window is opened for each look. */
+static const void *map_firmware(void *context, hpa_t address, uint64_t size)
+{
+    const struct memmap_range *r = memmap_find(&memory, address);
+
+    (void)context;
+    if (r && r->type != MEMMAP_RESERVED && r->type != MEMMAP_BAD && range_fits(address.value - r->start.value, size, r->size))
+        return phys_to_virt(address);
+    return arch_map_device(address, size);
+}
+
+static void read_firmware_tables(void)
+{
+    struct acpi_source source = {map_firmware, NULL, boot.rsdp, boot.rsdp_bytes};
+
+    if (acpi_parse(&source, &acpi) != 0)
+        log_warn("acpi", "no ACPI tables: one CPU, no power control");
+}
+
+static void preflight(void)
+{
+    struct page_stats pages;
+
+    page_get_stats(&pages);
+    log_info("preflight", "CPUs: %u, memory: %lu MiB free of %lu MiB, VT-d: %s", MAX(acpi.cpu_count, 1u),
+             pages.free_pages >> 8, memmap_total_bytes(&memory, MEMMAP_USABLE) >> 20, acpi.has_dmar ? "present, not used" : "none");
+    if (vcpu_ops->probe(&config))
+        return;
+    log_event("event=exit status=1");
+    if (config.on_idle == ON_IDLE_POWEROFF)
+        arch_power_off(1);
+    log_info("preflight", "halted");
+    arch_halt();
+}
+
+static void on_typed(const uint8_t *bytes, size_t count)
+{
+    console_input(bytes, count);
+    if (console_wants_power_off()) {
+        log_event("event=exit status=0");
+        arch_power_off(0);
+    }
+    machine_wake_console();
+}
+
+static void on_com1(void)
+{
+    host_uart_interrupt();
+}
+
+static void start_interrupts(void)
+{
+    apic_init(acpi.has_madt ? acpi.local_apic : HPA(rdmsr(MSR_IA32_APIC_BASE) & ~(PAGE_SIZE - 1)), config.x2apic);
+    apic_enable();
+    apic_timer_init();
+    host_ioapic_init(&acpi);
+    trap_set_handler(VECTOR_TIMER, timers_restart);
+    trap_set_handler(VECTOR_KICK, power_stop_if_asked);
+    trap_set_handler(VECTOR_COM1, on_com1);
+    if (host_ioapic_route_isa(COM1_IRQ, VECTOR_COM1))
+        host_uart_use_interrupts(on_typed);
+}
+
+/* --- VMs --- */
+
+static bool is_success(const struct vm *vm)
+{
+    return vm->stop_reason == STOP_SHUTDOWN || (vm->stop_reason == STOP_DEBUG_EXIT && vm->exit_status == 0);
+}
+
+static void report_stop(const struct vm *vm)
+{
+    if (vm->stop_reason == STOP_DEBUG_EXIT)
+        log_event("event=vm-stop vm=%s reason=debug-exit status=%u", vm->name, vm->exit_status);
+    else
+        log_event("event=vm-stop vm=%s reason=%s", vm->name, stop_reason_name(vm->stop_reason));
+}
+
+static void when_idle(void)
+{
+    unsigned status = any_vm_failed;
+
+    log_event("event=idle");
+    if (config.on_idle == ON_IDLE_SHELL) {
+        log_info("main", "no VM runs; Ctrl-A x powers off");
+        return;
+    }
+    log_event("event=exit status=%u", status);
+    if (config.on_idle == ON_IDLE_REBOOT)
+        arch_reboot();
+    arch_power_off(status);
+}
+
+static void run_vm(struct vm *vm)
+{
+    machine_start(vm);
+    log_event("event=vm-start vm=%s", vm->name);
+    vcpu_run(vm->vcpu);
+    report_stop(vm);
+    if (!is_success(vm))
+        any_vm_failed = true;
+    machine_destroy(vm);
+    if (__atomic_sub_fetch(&running_vms, 1, __ATOMIC_ACQ_REL) == 0)
+        when_idle();
+}
+
+static void enable_cpu(void)
+{
+    if (vcpu_ops->cpu_enable() != 0)
+        log_warn("main", "cpu%u cannot run guests", this_pcpu()->id);
+}
+
+/* Where every CPU stays: waits for a VM, runs it, waits again. */
+static NORETURN void cpu_main(void)
+{
+    struct pcpu *cpu = this_pcpu();
+
+    for (;;) {
+        struct vm *vm = __atomic_exchange_n(&cpu->assigned, NULL, __ATOMIC_ACQ_REL);
+
+        if (vm)
+            run_vm(vm);
+        else
+            cpu_wait_for_interrupt();
+    }
+}
+
+static NORETURN void ap_main(void)
+{
+    apic_enable();
+    apic_timer_init();
+    enable_cpu();
+    this_pcpu()->is_online = true;
+    cpu_main();
+}
+
+/* A CPU of its own for each VM: the first free one that its description allows. */
+static int pick_cpu(const struct vm_config *c, uint64_t taken)
+{
+    for (unsigned i = 0; i < pcpu_count; i++)
+        if (!(taken & BIT(i)) && (c->cpus == 0 || (c->cpus & BIT(i))))
+            return (int)i;
+    return -1;
+}
+
+static void report_refusal(const struct vm_config *c)
+{
+    any_vm_failed = true;
+    log_event("event=vm-refused vm=%s why=\"%s\"", c->name, c->reason.text);
+}
+
+static void create_vms(struct vm *vms[PCPU_MAX])
+{
+    uint64_t taken = 0;
+
+    for (unsigned i = 0; i < vm_set.count; i++) {
+        struct vm_config *c = &vm_set.vms[i];
+        int cpu = pick_cpu(c, taken);
+        struct vm *vm = NULL;
+
+        if (!c->refused && c->vcpus > 1)
+            vm_config_refuse(c, "vcpus=%u: one vCPU a VM, for now", c->vcpus);
+        if (!c->refused && cpu < 0)
+            vm_config_refuse(c, "no CPU is left for it: each VM has one of its own, for now");
+        if (!c->refused)
+            vm = machine_create(c, &boot, &entropy, (unsigned)cpu);
+        if (!vm) {
+            report_refusal(c);
+            continue;
+        }
+        taken |= BIT((unsigned)cpu);
+        vms[cpu] = vm;
+        running_vms++;
+    }
+}
+
+static void start_vms(void)
+{
+    struct vm *vms[PCPU_MAX] = {NULL};
+
+    vm_config_read_boot(&vm_set, &boot);
+    random_init(&entropy, arch_random_seed);
+    create_vms(vms);
+    if (running_vms == 0)
+        when_idle();
+    for (unsigned i = 0; i < pcpu_count; i++) {
+        if (!vms[i])
+            continue;
+        __atomic_store_n(&pcpus[i].assigned, vms[i], __ATOMIC_RELEASE);
+        if (i != this_pcpu()->id)
+            arch_kick(i);
+    }
+}
+
+/* The text screen was written through the boot tables' 1:1 map. */
+static void move_screen(void)
+{
+    void *cells = arch_map_device(HPA(VGA_TEXT_BASE), VGA_TEXT_BYTES);
+
+    if (cells)
+        vga_text_move(cells);
+}
+
+static NORETURN void main_on_own_stack(void)
+{
+    move_screen();
+    read_firmware_tables();
+    clock_init(&acpi);
+    start_interrupts();
+    power_init(&acpi, vcpu_ops->cpu_disable);
+    preflight();
+    enable_cpu();
+    smp_start_others(&acpi, config.max_cpus, ap_main);
+    start_vms();
+    cpu_main();
+}
+
+/* The canary changes within it: it cannot check its own. */
+__attribute__((no_stack_protector)) static void init_canary(void)
+{
+    uintptr_t canary;
+
+    if (!arch_random_seed(&canary, sizeof canary))
+        canary = rdtsc() * 0x9e3779b97f4a7c15ul;
+    __stack_chk_guard = canary;
+}
+
+void kernel_main(uint32_t magic, uint32_t mbi)
+{
+    void *stack;
+
+    wrmsr(MSR_IA32_GS_BASE, (uint64_t)&pcpus[0]);
+    pcpus[0].self = &pcpus[0];
+    init_canary();
+    idt_init();
+    start_consoles();
+    log_info("main", "Ringmaster, a hypervisor for x86-64");
+    idt_load();
+    copy_boot_information(magic, mbi);
+    start_screen();
+    host_config_parse(boot.command_line, &config);
+    log_level = config.log_level;
+    map_memory();
+    start_memory();
+    stack = smp_init_boot_cpu();
+    __asm__ volatile("mov %0, %%rsp; xor %%ebp, %%ebp; call *%1" : : "r"(stack), "r"(main_on_own_stack) : "memory");
+    __builtin_unreachable();
+}
