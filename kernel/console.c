@@ -24,6 +24,7 @@ static int last_source;     /* who wrote the last byte */
 static bool in_line;        /* that byte did not end a line */
 static bool after_escape;
 static bool power_off_asked;
+static bool dump_asked;
 static bool locks_broken;
 static uint8_t input_queue[INPUT_QUEUE_SIZE];
 static unsigned input_head, input_tail; /* free running */
@@ -195,11 +196,13 @@ static void act_on_escape(uint8_t key)
         queue_byte(ESCAPE);
     else if (key == 'x')
         power_off_asked = true;
+    else if (key == 'd')
+        dump_asked = true;
     else if (key >= '0' && key <= '9')
         attach_by_key(key);
     else if (key == 'h') {
         switch_source(SOURCE_LOG);
-        emit_text("console: Ctrl-A h help, 0 all guests, 1-9 attach a guest, x power off, Ctrl-A itself\r\n");
+        emit_text("console: Ctrl-A h help, 0 all guests, 1-9 attach a guest, d dump, x power off, Ctrl-A itself\r\n");
     }
 }
 
@@ -236,4 +239,9 @@ void console_deliver_input(int number)
 bool console_wants_power_off(void)
 {
     return power_off_asked;
+}
+
+bool console_take_dump_request(void)
+{
+    return __atomic_exchange_n(&dump_asked, false, __ATOMIC_ACQ_REL);
 }

@@ -48,5 +48,7 @@ int console_find_guest(const char *name);
 void console_input(const uint8_t *bytes, size_t count);
 void console_deliver_input(int number);
 bool console_wants_power_off(void);
+/* Ctrl-A d was typed since this was last asked. */
+bool console_take_dump_request(void);
 
 #endif

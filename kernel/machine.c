@@ -486,6 +486,16 @@ struct vm *machine_create(struct vm_config *config, const struct boot_info *boot
     return NULL;
 }
 
+void machine_dump_all(void)
+{
+    for (unsigned i = 1; i < ARRAY_SIZE(console_vcpus); i++) {
+        struct vcpu *vcpu = __atomic_load_n(&console_vcpus[i], __ATOMIC_ACQUIRE);
+
+        if (vcpu)
+            vcpu_request(vcpu, REQUEST_DUMP);
+    }
+}
+
 /* SDM 2A, "FXSAVE": what FNINIT and the reset of MXCSR leave. */
 static void reset_extended_state(struct vcpu *vcpu)
 {

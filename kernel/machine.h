@@ -73,6 +73,9 @@ void machine_start(struct vm *vm);
 /* Something was typed: the vCPU of the VM that is attached takes it. */
 void machine_wake_console(void);
 
+/* Every VM that runs logs its state. */
+void machine_dump_all(void);
+
 /* Gives everything back. Runs where the vCPU ran, or before it ever did. */
 void machine_destroy(struct vm *vm);
 

@@ -189,6 +189,8 @@ static void on_typed(const uint8_t *bytes, size_t count)
         log_event("event=exit status=0");
         arch_power_off(0);
     }
+    if (console_take_dump_request())
+        machine_dump_all();
     machine_wake_console();
 }
 
@@ -203,7 +205,7 @@ static void start_interrupts(void)
     apic_enable();
     apic_timer_init();
     host_ioapic_init(&acpi);
-    trap_set_handler(VECTOR_TIMER, timers_restart);
+    trap_set_handler(VECTOR_TIMER, timers_interrupt);
     trap_set_handler(VECTOR_KICK, power_stop_if_asked);
     trap_set_handler(VECTOR_COM1, on_com1);
     if (host_ioapic_route_isa(COM1_IRQ, VECTOR_COM1))

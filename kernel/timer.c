@@ -99,21 +99,23 @@ void timer_cancel(struct timer *t)
 
 void timers_run(void)
 {
-    struct timer **root = &this_pcpu()->timers;
-    bool has_fired = false;
+    struct pcpu *cpu = this_pcpu();
+    struct timer **root = &cpu->timers;
 
+    if (!cpu->timer_came)
+        return;
+    cpu->timer_came = false;
     while (*root && (*root)->deadline <= clock_now()) {
         struct timer *t = *root;
 
         detach(root, t);
         t->fire(t->context);
-        has_fired = true;
     }
-    if (has_fired)
-        set_hardware(*root);
+    set_hardware(*root);
 }
 
-void timers_restart(void)
+/* Sets no deadline: one that has passed would interrupt again at once, and the run loop would never run. */
+void timers_interrupt(void)
 {
-    set_hardware(this_pcpu()->timers);
+    this_pcpu()->timer_came = true;
 }

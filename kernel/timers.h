@@ -3,10 +3,10 @@
 #ifndef KERNEL_TIMERS_H
 #define KERNEL_TIMERS_H
 
-/* Fires what is due on this CPU. */
+/* Fires what is due on this CPU, once its interrupt has come. */
 void timers_run(void);
 
-/* The timer interrupt came: sets the hardware for the earliest deadline that is left. */
-void timers_restart(void);
+/* The timer interrupt's handler. */
+void timers_interrupt(void);
 
 #endif

@@ -105,6 +105,11 @@ static void wait(struct vcpu *vcpu)
 
 static void take_requests(struct vcpu *vcpu)
 {
+    if (__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_DUMP) {
+        __atomic_fetch_and(&vcpu->requests, ~REQUEST_DUMP, __ATOMIC_ACQ_REL);
+        vcpu_dump(vcpu, vcpu->is_halted ? "halted" : "running");
+        log_exits(vcpu);
+    }
     if (__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_INPUT) {
         __atomic_fetch_and(&vcpu->requests, ~REQUEST_INPUT, __ATOMIC_ACQ_REL);
         console_deliver_input(vcpu->console);

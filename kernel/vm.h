@@ -27,6 +27,7 @@ enum stop_reason { STOP_NONE, STOP_SHUTDOWN, STOP_RESET, STOP_TRIPLE_FAULT, STOP
 #define REQUEST_NMI   (1u << 1)
 #define REQUEST_INPUT (1u << 2) /* somebody typed */
 #define REQUEST_STOP  (1u << 3)
+#define REQUEST_DUMP  (1u << 4)
 
 struct vcpu {
     uint64_t gpr[GPR_COUNT]; /* first: the entry stub's offsets; RSP is the engine's, see vcpu_gpr() */
