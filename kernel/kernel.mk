@@ -37,7 +37,7 @@ $(KERNEL_BUILD)/%.asm.o: %.asm build/asm_offsets.inc $(KERNEL_BUILD)/flags
 # Offsets that assembly needs come from C: see arch/x86/asm_offsets.c.
 build/asm_offsets.inc: arch/x86/asm_offsets.c $(KERNEL_BUILD)/flags
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -MT $@ -MF $(KERNEL_BUILD)/asm_offsets.d -S $< -o - | sed -n 's/^#emit //p' > $@.new
+	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -MT $@ -MF $(KERNEL_BUILD)/asm_offsets.d -S $< -o - | sed -n 's/.*"->\(.*\)".*/\1/p' > $@.new
 	$(Q)mv $@.new $@
 
 # A change of compiler or flags rebuilds everything.

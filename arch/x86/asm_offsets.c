@@ -3,7 +3,7 @@
 #include "arch/x86/vmx/vmx.h"
 #include "kernel/vm.h"
 
-#define EMIT(name, value) __asm__ volatile("\n#emit " #name " equ %c0" : : "i"((long)(value)))
+#define EMIT(name, value) __asm__ volatile(".ascii \"->" #name " equ %c0\"" : : "i"((long)(value)))
 
 void asm_offsets(void);
 void asm_offsets(void)
