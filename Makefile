@@ -8,4 +8,5 @@ include kernel/kernel.mk
 include tests/host/host.mk
 include guests/guests.mk
 include guests/linux/linux.mk
+include tests/lab/lab.mk
 include scripts/user.mk

@@ -37,8 +37,8 @@ run:
 	@+$(SUBMAKE) iso
 	@scripts/run $(RUN_FLAGS) $(ISO)
 
-# Everything that the tests run.
-test-programs: $(KERNEL_ELF) host-programs guests guest-linux compile-commands
+# Everything that the tests run. `make test` says with PYTEST_FLAGS="-n 2 -m quick" which.
+test-programs: $(KERNEL_ELF) host-programs guests guest-linux lab compile-commands
 
 test:
 	@scripts/setup

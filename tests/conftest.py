@@ -1,14 +1,32 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""For all tests: the tools' package, and the order. Slow tests start first, so that none is left to run
-alone at the end."""
+"""For all tests: where modules are found, booting, and the order. Slow tests start first, so that none is left
+to run alone at the end."""
 
+import re
+import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 TREE = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TREE / "scripts"), str(TREE / "tests/boot")]
+sys.path[:0] = [str(TREE / "scripts"), str(TREE / "tests/boot"), str(TREE / "tests/lab")]
+from harness import KERNEL, Booter  # noqa: E402
+
+
+SLOWEST_FIRST = ("lab", "slow", "bochs", "tcg")
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: (not item.get_closest_marker("lab"), not item.get_closest_marker("slow"),
-                                 not item.get_closest_marker("bochs"), not item.get_closest_marker("tcg")))
+    items.sort(key=lambda item: [not item.get_closest_marker(marker) for marker in SLOWEST_FIRST])
+
+
+@pytest.fixture
+def boot(request):
+    """boot(TOML text, machine="bochs", cpus=1, …) -> harness.Boot"""
+    assert KERNEL.exists(), f"{KERNEL} is not built: make"
+    directory = TREE / "build/tests" / re.sub(r"[^\w.-]+", "-", request.node.name).strip("-")
+    shutil.rmtree(directory, ignore_errors=True)
+    booter = Booter(directory)
+    yield booter
+    booter.close()

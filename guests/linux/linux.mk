@@ -16,7 +16,7 @@ guest-linux: $(LINUX_FILES)
 	@:
 
 $(LINUX_BUILD)/vmlinuz: $(LINUX_RECIPES)/fetch
-	$(Q)$< $(LINUX_BUILD)
+	$(Q)$< $(LINUX_BUILD) $(LINUX_MODULES) $(LAB_MODULES)
 
 $(LINUX_BUILD)/vmlinux: $(LINUX_RECIPES)/extract-vmlinux $(LINUX_BUILD)/vmlinuz
 	$(Q)$^ $@

@@ -49,6 +49,9 @@ class Machine:
     program = ""
     package = ""
     default_cpu_model = ""
+    power_off_seconds = 5
+    """How long a machine may take to power off after Ringmaster said that it will, or to say all of a panic."""
+    end_with_parent = staticmethod(_end_with_parent)
 
     def __init__(self, spec: Spec):
         self.spec = spec
@@ -90,7 +93,7 @@ class Machine:
             with (workdir / "emulator.log").open("wb") as log:
                 process = subprocess.Popen(  # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
                     command, cwd=workdir, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    start_new_session=True, preexec_fn=_end_with_parent)
+                    start_new_session=True, preexec_fn=self.end_with_parent)
         except BaseException:
             os.close(master)
             os.close(slave)

@@ -13,8 +13,6 @@ import tty
 
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 EXIT_EVENT = re.compile(r"^rm: event=(?:exit status=(\d+)|panic)")
-POWER_OFF_SECONDS = 5
-"""How long a machine may take to power off after it said that it will, or to say all of a panic."""
 PANIC_STATUS = 1
 
 
@@ -135,7 +133,8 @@ class Session:
     @property
     def overdue(self):
         """Did Ringmaster report the end, and the machine not power off?"""
-        return self._exit_seen_at is not None and time.monotonic() - self._exit_seen_at > POWER_OFF_SECONDS
+        patience = self.machine.power_off_seconds
+        return self._exit_seen_at is not None and time.monotonic() - self._exit_seen_at > patience
 
     @property
     def powered_off(self):

@@ -94,14 +94,15 @@ class Booter:
         return read_config(path)
 
     def __call__(self, config, machine="bochs", **spec) -> Boot:
-        """Boot a TOML text, or a Config that a test has changed after the checks."""
+        """Boot a TOML text, or a Config that a test has changed after the checks, on a machine by its name
+        or class."""
         if isinstance(config, str):
             config = self.config(config)
         workdir = self.directory / str(len(self.boots))
         workdir.mkdir(parents=True, exist_ok=True)
         iso = workdir / "test.iso"
         make_iso(config, KERNEL, iso)
-        boot = Boot(MACHINES[machine](Spec(iso=iso, **spec)).start(workdir))
+        boot = Boot(MACHINES.get(machine, machine)(Spec(iso=iso, **spec)).start(workdir))
         self.boots.append(boot)
         return boot
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The lab's machines, as scripts/run's module knows machines: Level1 boots the Linux with KVM on Bochs;
+NestedQemu resumes a snapshot of it and boots an ISO in QEMU/KVM there, with nested VMX and VT-d.
+
+Everything that levels 1 and 2 print comes out of Bochs' standard output, by port 0xE9."""
+
+import os
+import re
+import shutil
+import subprocess
+
+from ringmaster import TREE
+from ringmaster.machines import Bochs, MachineError
+from ringmaster.session import Session
+
+LAB = TREE / "build/lab"
+LEVEL1_ISO = LAB / "level1.iso"
+SNAPSHOT = LAB / "snapshot"
+LEVEL1_MEMORY = 1024
+
+QEMU_OPTIONS = ("-nodefaults -accel kvm -cpu host,+vmx -machine q35,kernel-irqchip=split "
+                "-device intel-iommu,intremap=on,caching-mode=on -cdrom /job/test.iso -boot d -serial stdio "
+                "-display none -net none -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4")
+
+
+class Level1(Bochs):
+    """A Bochs whose console is port 0xE9. The second CD drive is empty."""
+
+    name = "lab-level1"
+
+    def bochsrc(self, serial, workdir):
+        text = super().bochsrc(serial, workdir)
+        text = re.sub(r"com1: .*", f"com1: enabled=1, mode=file, dev={workdir}/com1.log\n"
+                                   "ata0-slave: type=cdrom, path=none, status=ejected", text)
+        text = text.replace("reset_on_triple_fault=0, ignore_bad_msrs=0", "reset_on_triple_fault=1, ignore_bad_msrs=1")
+        # Bochs says in its log at which port the display is, which make-snapshot needs.
+        return text.replace("info: action=ignore", "info: action=report")
+
+    def start(self, workdir, stdin=subprocess.DEVNULL):
+        return self.launch(self.command(None, workdir), workdir, stdin)
+
+    def launch(self, command, workdir, stdin=subprocess.DEVNULL):
+        master, slave = os.openpty()
+        process = subprocess.Popen(command, cwd=workdir, stdin=stdin, stdout=slave, stderr=subprocess.DEVNULL,
+                                   start_new_session=True, preexec_fn=self.end_with_parent)
+        return Session(self, process, master, slave, workdir)
+
+
+class NestedQemu(Level1):
+    name = "lab"
+    power_off_seconds = 120  # level 1 has to end QEMU and itself
+
+    def check(self):
+        super().check()
+        if not (SNAPSHOT / "complete").exists():
+            raise MachineError("no snapshot of level 1: make lab")
+
+    def start(self, workdir, stdin=subprocess.DEVNULL):
+        job = self.make_job(workdir)
+        view = self.make_view(workdir, job)
+        (workdir / "debugger.rc").write_text("c\n")
+        return self.launch([self.program, "-q", "-r", str(view), "-rc", str(workdir / "debugger.rc")], workdir)
+
+    def make_job(self, workdir):
+        """The CD with the ISO under test and what level 1 shall do with it."""
+        folder, job = workdir / "job", workdir / "job.iso"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        os.link(self.spec.iso, folder / "test.iso")
+        (folder / "job.sh").write_text(
+            f"qemu {QEMU_OPTIONS} -m {self.spec.memory} -smp {self.spec.cpus}\necho \"L1: qemu status $?\"\n")
+        subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(job), str(folder)],
+                       check=True, capture_output=True)
+        shutil.rmtree(folder)
+        return job
+
+    def make_view(self, workdir, job):
+        """A snapshot of our own: the saved state is shared, the configuration names our CD and logs."""
+        view = workdir / "snapshot"
+        shutil.rmtree(view, ignore_errors=True)
+        view.mkdir()
+        error = "report" if self.spec.bochs_errors else "ignore"
+        for file in SNAPSHOT.iterdir():
+            if file.name == "config":
+                (view / "config").write_text(self.own_config(file.read_text(), workdir, job))
+            elif file.name == "logopts":
+                (view / "logopts").write_text(re.sub(r"ERROR=\w+", f"ERROR={error}", file.read_text()))
+            elif file.name != "complete":
+                (view / file.name).symlink_to(file)
+        return view
+
+    @staticmethod
+    def own_config(text, workdir, job):
+        for pattern, line in (
+            (r"^ata0-slave:.*", f'ata0-slave: type=cdrom, path="{job}", status=inserted'),
+            (r"^com1:.*", f'com1: enabled=1, mode=file, dev="{workdir}/com1.log"'),
+            (r"^log:.*", f'log: "{workdir}/bochs.log"'),
+        ):
+            text = re.sub(pattern, line, text, flags=re.MULTILINE)
+        return text
