@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A 32-bit ELF file with a Multiboot header. `status=N` on its command line is what it ends with. */
+/* A 32-bit ELF file with a Multiboot header. `status=N` on its command line is what it ends with.
+ */
 #include "guests/common/guest.h"
 #include "guests/common/multiboot.h"
 

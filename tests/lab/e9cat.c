@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Copies the standard input to I/O port 0xE9, which Bochs prints at once: its UART is paced by the baud
- * rate, and does not survive a restored snapshot.
+ * Copies the standard input to I/O port 0xE9, which Bochs prints at once: its UART is paced by the
+ * baud rate, and does not survive a restored snapshot.
  */
 #include <stdio.h>
 #include <sys/io.h>
