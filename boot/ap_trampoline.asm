@@ -5,14 +5,14 @@
 ; page and fills the words at the end, one AP at a time.
 ;
 ; In:   CS = page >> 4, IP = 0, everything else as after INIT.
-; Out:  ap_main(argument) in the higher half, on the stack that smp.c gave, under the boot page tables.
+; Out:  entry(argument) in the higher half, on the stack and under the page tables that smp.c gave.
 
 %include "boot/layout.inc"
 
 section .rodata.ap_trampoline progbits alloc noexec nowrite align=16
 bits 16
 global ap_trampoline, ap_trampoline_end
-global ap_trampoline_stack, ap_trampoline_argument, ap_trampoline_entry, ap_trampoline_cr3
+global ap_trampoline_stack, ap_trampoline_argument, ap_trampoline_entry, ap_trampoline_cr3, ap_trampoline_boot_cr3
 %define AT(label) (label - ap_trampoline)
 ap_trampoline:
     cli
@@ -40,7 +40,7 @@ bits 32
     mov eax, cr4
     or eax, CR4_PAE
     mov cr4, eax
-    mov eax, [ebx + AT(ap_trampoline_cr3)]
+    mov eax, [ebx + AT(ap_trampoline_boot_cr3)]
     mov cr3, eax
     mov ecx, MSR_EFER
     rdmsr
@@ -61,11 +61,12 @@ bits 64
     mov gs, eax
     xor ebp, ebp
     mov ebx, ebx
-    mov rsp, [rbx + AT(ap_trampoline_stack)]
+    mov rcx, [rbx + AT(ap_trampoline_cr3)]
+    mov rsi, [rbx + AT(ap_trampoline_stack)]
     mov rdi, [rbx + AT(ap_trampoline_argument)]
-    mov rax, [rbx + AT(ap_trampoline_entry)]
-    call rax
-    ud2
+    mov rdx, [rbx + AT(ap_trampoline_entry)]
+    mov rax, ap_switch_tables
+    jmp rax
 
 align 8
 .gdt:
@@ -87,6 +88,15 @@ ap_trampoline_stack:    dq 0
 ap_trampoline_argument: dq 0
 ap_trampoline_entry:    dq 0
 ap_trampoline_cr3:      dq 0
+ap_trampoline_boot_cr3: dq 0
 ap_trampoline_end:
+
+; Both sets of tables have this code; only the final ones have the stack.
+section .text
+ap_switch_tables:
+    mov cr3, rcx
+    mov rsp, rsi
+    call rdx
+    ud2
 
 section .note.GNU-stack noalloc noexec nowrite progbits

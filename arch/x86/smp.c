@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * INIT-SIPI-SIPI, one CPU at a time (SDM 3A, "Multiple-Processor (MP) Initialization"). Until an AP
- * loads the kernel's page tables it runs on the boot ones, which paging.c keeps for that.
+ * is in the higher half it runs on the boot page tables, which paging.c keeps for that.
  */
 #include "arch/x86/smp.h"
 #include "arch/arch.h"
@@ -26,7 +26,8 @@
 #define ONLINE_TIMEOUT_NS 200000000u
 
 extern const uint8_t ap_trampoline[], ap_trampoline_end[];
-extern const uint8_t ap_trampoline_stack[], ap_trampoline_argument[], ap_trampoline_entry[], ap_trampoline_cr3[];
+extern const uint8_t ap_trampoline_stack[], ap_trampoline_argument[], ap_trampoline_entry[], ap_trampoline_cr3[],
+    ap_trampoline_boot_cr3[];
 
 struct pcpu pcpus[PCPU_MAX];
 unsigned pcpu_count;
@@ -81,7 +82,8 @@ static void fill_trampoline(uint8_t *page, struct pcpu *cpu)
     put_le64(page + (ap_trampoline_stack - ap_trampoline), cpu->arch->stack_top);
     put_le64(page + (ap_trampoline_argument - ap_trampoline), (uint64_t)cpu);
     put_le64(page + (ap_trampoline_entry - ap_trampoline), (uint64_t)ap_entry);
-    put_le64(page + (ap_trampoline_cr3 - ap_trampoline), paging_boot_root().value);
+    put_le64(page + (ap_trampoline_cr3 - ap_trampoline), paging_root().value);
+    put_le64(page + (ap_trampoline_boot_cr3 - ap_trampoline), paging_boot_root().value);
 }
 
 static bool wait_online(const struct pcpu *cpu, uint64_t ns)
