@@ -13,11 +13,16 @@
 #define ESCAPE           0x01 /* Ctrl-A, as in QEMU */
 #define INPUT_QUEUE_SIZE 256u
 #define SOURCE_LOG       0
+#define LINE_BYTES_MAX   256u /* a longer one comes in pieces */
 
 static struct lock console_lock; /* guards everything below; taken with interrupts off */
 static struct chardev sinks[CONSOLE_SINKS_MAX];
 static unsigned sink_count;
 static struct console_guest guests[CONSOLE_GUESTS_MAX + 1]; /* by number, from 1 */
+static struct pending_line {
+    char bytes[LINE_BYTES_MAX];
+    size_t count;
+} pending[CONSOLE_GUESTS_MAX + 1];
 static int guest_count;
 static int attached;
 static int last_source;     /* who wrote the last byte */
@@ -94,19 +99,6 @@ int console_add_guest(const struct console_guest *guest)
     return guest_count;
 }
 
-/* Its number is not given again: what was logged stays unambiguous. */
-void console_remove_guest(int number)
-{
-    uint64_t flags = console_enter();
-
-    if (number > 0) {
-        guests[number].receive = NULL;
-        if (attached == number)
-            attached = 0;
-    }
-    console_leave(flags);
-}
-
 static void emit_prefix(int number)
 {
     if (attached == number)
@@ -135,13 +127,65 @@ static void emit_guest_bytes(int number, const char *bytes, size_t count)
     emit(bytes + start, count - start);
 }
 
+static void stream(int number, const char *bytes, size_t count)
+{
+    switch_source(number);
+    emit_guest_bytes(number, bytes, count);
+}
+
+/* What waits for the end of its line. */
+static void flush_line(int number)
+{
+    struct pending_line *p = &pending[number];
+
+    if (p->count > 0)
+        stream(number, p->bytes, p->count);
+    p->count = 0;
+}
+
+/* Several guests at once write byte by byte: only whole lines keep the log readable. */
+static void collect(int number, const char *bytes, size_t count)
+{
+    struct pending_line *p = &pending[number];
+
+    for (size_t i = 0; i < count; i++) {
+        p->bytes[p->count++] = bytes[i];
+        if (bytes[i] == '\n' || p->count == sizeof p->bytes)
+            flush_line(number);
+    }
+}
+
 void console_guest_write(int number, const uint8_t *bytes, size_t count)
 {
     uint64_t flags = console_enter();
 
-    if (attached == 0 || attached == number) {
-        switch_source(number);
-        emit_guest_bytes(number, (const char *)bytes, count);
+    if (attached == number || (attached == 0 && guest_count == 1))
+        stream(number, (const char *)bytes, count);
+    else if (attached == 0)
+        collect(number, (const char *)bytes, count);
+    console_leave(flags);
+}
+
+void console_flush_guest(int number)
+{
+    uint64_t flags = console_enter();
+
+    if (attached == 0)
+        flush_line(number);
+    console_leave(flags);
+}
+
+/* Its number is not given again: what was logged stays unambiguous. */
+void console_remove_guest(int number)
+{
+    uint64_t flags = console_enter();
+
+    if (number > 0) {
+        if (attached == 0)
+            flush_line(number);
+        guests[number].receive = NULL;
+        if (attached == number)
+            attached = 0;
     }
     console_leave(flags);
 }
@@ -185,6 +229,9 @@ static void attach_by_key(uint8_t key)
         return;
     switch_source(SOURCE_LOG);
     attached = number;
+    if (number)
+        flush_line(number);
+    switch_source(SOURCE_LOG);
     format_text(line, sizeof line, "console: %s%s\r\n", number ? "attached to " : "all guests",
                 number ? guests[number].name : "");
     emit_text(line);

@@ -31,6 +31,8 @@ struct console_guest {
 
 /* Returns the number that Ctrl-A attaches by (1…), or -ENOSPC. */
 MUST_CHECK int console_add_guest(const struct console_guest *guest);
+/* Its unfinished line comes out: it will not be finished. */
+void console_flush_guest(int number);
 /* 0: never added. */
 void console_remove_guest(int number);
 void console_guest_write(int number, const uint8_t *bytes, size_t count);

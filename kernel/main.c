@@ -247,6 +247,7 @@ static void run_vm(struct vm *vm)
     machine_start(vm);
     log_event("event=vm-start vm=%s", vm->name);
     vcpu_run(vm->vcpu);
+    console_flush_guest(vm->vcpu->console);
     report_stop(vm);
     if (!is_success(vm))
         any_vm_failed = true;
