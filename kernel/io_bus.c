@@ -33,21 +33,33 @@ void io_bus_freeze(struct io_bus *bus)
     bus->frozen = true;
 }
 
-const struct io_region *io_bus_find(const struct io_bus *bus, uint64_t address)
+static const struct io_region *search(struct io_bus *bus, uint64_t address)
 {
     unsigned low = 0, high = bus->count;
 
     while (low < high) {
         unsigned middle = (low + high) / 2;
 
-        if (address < bus->regions[middle].base)
+        if (address < bus->regions[middle].base) {
             high = middle;
-        else if (address - bus->regions[middle].base >= bus->regions[middle].size)
+        } else if (address - bus->regions[middle].base >= bus->regions[middle].size) {
             low = middle + 1;
-        else
+        } else {
+            WRITE_ONCE(bus->hint, middle);
             return &bus->regions[middle];
+        }
     }
     return NULL;
+}
+
+/* The hint is below count always, and of an empty bus it is a region of size 0. */
+const struct io_region *io_bus_find(struct io_bus *bus, uint64_t address)
+{
+    const struct io_region *last = &bus->regions[READ_ONCE(bus->hint)];
+
+    if (likely(address - last->base < last->size))
+        return last;
+    return search(bus, address);
 }
 
 /* The widest access at offset that the region takes and that does not pass its end or width bytes; 0: none. */
@@ -95,37 +107,53 @@ static unsigned largest_width(unsigned n)
     return n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1;
 }
 
-bool io_bus_read(const struct io_bus *bus, uint64_t address, unsigned width, uint64_t *value)
+static uint64_t read_in_pieces(struct io_bus *bus, uint64_t address, unsigned width)
 {
-    const struct io_region *first = io_bus_find(bus, address);
-    const struct io_region *region = first;
     uint64_t piece_value, result = 0;
-    unsigned done = 0;
 
-    for (;;) {
+    for (unsigned done = 0; done < width;) {
+        const struct io_region *region = io_bus_find(bus, address + done);
         unsigned piece = read_piece(region, address + done, largest_width(width - done), &piece_value);
 
         result |= piece_value << (8 * done);
         done += piece;
-        if (done >= width)
-            break;
-        region = io_bus_find(bus, address + done);
     }
-    *value = result;
-    return first != NULL;
+    return result;
 }
 
-bool io_bus_write(const struct io_bus *bus, uint64_t address, unsigned width, uint64_t value)
+static void write_in_pieces(struct io_bus *bus, uint64_t address, unsigned width, uint64_t value)
 {
-    const struct io_region *first = io_bus_find(bus, address);
-    const struct io_region *region = first;
-    unsigned done = 0;
+    for (unsigned done = 0; done < width;) {
+        const struct io_region *region = io_bus_find(bus, address + done);
 
-    for (;;) {
         done += write_piece(region, address + done, largest_width(width - done), value >> (8 * done));
-        if (done >= width)
-            break;
-        region = io_bus_find(bus, address + done);
     }
-    return first != NULL;
+}
+
+/* The way of nearly every access: one region takes it as it is. */
+static bool takes_whole(const struct io_region *region, uint64_t offset, unsigned width)
+{
+    return (region->widths & width) && offset + width <= region->size;
+}
+
+bool io_bus_read(struct io_bus *bus, uint64_t address, unsigned width, uint64_t *value)
+{
+    const struct io_region *region = io_bus_find(bus, address);
+
+    if (likely(region && takes_whole(region, address - region->base, width)))
+        *value = region->ops->read(region->device, address - region->base, width) & bytes_mask(width);
+    else
+        *value = read_in_pieces(bus, address, width);
+    return region;
+}
+
+bool io_bus_write(struct io_bus *bus, uint64_t address, unsigned width, uint64_t value)
+{
+    const struct io_region *region = io_bus_find(bus, address);
+
+    if (likely(region && takes_whole(region, address - region->base, width)))
+        region->ops->write(region->device, address - region->base, width, value & bytes_mask(width));
+    else
+        write_in_pieces(bus, address, width, value);
+    return region;
 }

@@ -41,6 +41,7 @@ struct io_bus {
     struct io_region regions[IO_BUS_REGIONS_MAX]; /* by ascending base once frozen */
     unsigned count;
     bool frozen;
+    unsigned hint; /* the region of the last access: guests use one device many times in a row. Any CPU, any value. */
 };
 
 /* Copies *region. -EEXIST: overlaps a region; -ENOSPC: full; -EBUSY: frozen; -EINVAL: malformed. */
@@ -48,13 +49,13 @@ MUST_CHECK int io_bus_add(struct io_bus *bus, const struct io_region *region);
 void io_bus_freeze(struct io_bus *bus);
 
 /* The region that holds address, or NULL. Only on a frozen bus. */
-const struct io_region *io_bus_find(const struct io_bus *bus, uint64_t address);
+const struct io_region *io_bus_find(struct io_bus *bus, uint64_t address);
 
 /*
  * One access of 1, 2, 4 or 8 bytes. Bytes that no region claims read as 0xff and swallow writes.
  * Returns whether a region claimed the first byte.
  */
-bool io_bus_read(const struct io_bus *bus, uint64_t address, unsigned width, uint64_t *value);
-bool io_bus_write(const struct io_bus *bus, uint64_t address, unsigned width, uint64_t value);
+bool io_bus_read(struct io_bus *bus, uint64_t address, unsigned width, uint64_t *value);
+bool io_bus_write(struct io_bus *bus, uint64_t address, unsigned width, uint64_t value);
 
 #endif

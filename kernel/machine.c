@@ -227,6 +227,8 @@ static int make_vcpu(struct vm *vm, unsigned cpu)
         return refuse(vm, "no memory for its vCPU");
     vcpu->xsave_area = phys_to_virt(xsave);
     guest_cpuid_init(vcpu->cpuid, 0, 1);
+    vcpu->physical_bits = (uint8_t)guest_cpuid_find(vcpu->cpuid, 0x80000008, 0)->eax;
+    vcpu->has_1g_pages = guest_cpuid_find(vcpu->cpuid, 0x80000001, 0)->edx & CPUID_81_EDX_PAGE1GB;
     lapic_init(&p->lapic, p->lapic_page, 0, true, &lapic_wiring, vcpu);
     if (vcpu_ops->vcpu_create(vcpu) != 0)
         return refuse(vm, "no memory for its vCPU");

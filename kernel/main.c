@@ -9,6 +9,7 @@
 #include "arch/x86/clock.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/descriptors.h"
+#include "arch/x86/guest/msr.h"
 #include "arch/x86/ioapic.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
@@ -332,6 +333,7 @@ static void start_vms(void)
 
     vm_config_read_boot(&vm_set, &boot);
     random_init(&entropy, arch_random_seed);
+    msr_init();
     create_vms(vms);
     if (running_vms == 0)
         when_idle();

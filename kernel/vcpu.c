@@ -48,11 +48,14 @@ void vcpu_log_trace(const struct vcpu *vcpu)
 {
     char line[TRACE_ENTRIES * 12];
     size_t n = 0;
-    uint32_t first = vcpu->trace_next > TRACE_ENTRIES ? vcpu->trace_next - TRACE_ENTRIES : 0;
 
     line[0] = '\0';
-    for (uint32_t i = first; i != vcpu->trace_next && n < sizeof line; i++)
-        n += format_text(line + n, sizeof line - n, " %s", exit_name(vcpu->trace[i % TRACE_ENTRIES]));
+    for (unsigned i = TRACE_ENTRIES; i > 0 && n < sizeof line; i--) {
+        enum exit_kind kind = vcpu->trace[(uint8_t)(vcpu->trace_next - i)];
+
+        if (kind != EXIT_UNEXPECTED || i == 1)
+            n += format_text(line + n, sizeof line - n, " %s", exit_name(kind));
+    }
     log_info("dump", "vm%u last exits:%s", vcpu->vm->id, line);
 }
 

@@ -11,7 +11,7 @@
 #include "kernel/vcpu_ops.h"
 
 #define VM_NAME_BYTES 32
-#define TRACE_ENTRIES 32u /* a power of two */
+#define TRACE_ENTRIES 32u
 
 struct lapic;
 struct platform;
@@ -32,9 +32,11 @@ enum stop_reason { STOP_NONE, STOP_SHUTDOWN, STOP_RESET, STOP_TRIPLE_FAULT, STOP
 struct vcpu {
     uint64_t gpr[GPR_COUNT]; /* first: the entry stub's offsets; RSP is the engine's, see vcpu_gpr() */
     uint32_t requests;
+    uint8_t trace_next;      /* wraps around trace[] by itself */
     bool is_halted;
     bool nmi_pending;
     bool uses_virtual_delivery; /* the engine: the CPU delivers the local APIC's interrupts by itself */
+    struct vcpu_exit exit;   /* the last one */
     struct event event;      /* to be delivered at the next entry, before anything else */
     uint32_t emulated_length; /* of the instruction that was emulated: hardware need not tell it for a memory access */
     void *engine;            /* the engine's own state */
@@ -51,10 +53,11 @@ struct vcpu {
 
     uint64_t tsc_offset;     /* guest TSC = host TSC + this */
     uint64_t tsc_adjust;
+    uint8_t physical_bits; /* of guest-physical addresses, as CPUID tells the guest */
+    bool has_1g_pages;     /* likewise */
     uint64_t mtrr[28];
     uint64_t exits[EXIT_KINDS];
-    uint8_t trace[TRACE_ENTRIES]; /* kinds of the last exits */
-    uint32_t trace_next;
+    uint8_t trace[256];      /* kinds of the last exits, by trace_next */
     struct decode_cache decode_cache;
     int console;             /* the number whose input this vCPU delivers */
 };
@@ -101,7 +104,7 @@ size_t vcpu_fetch(struct vcpu *vcpu, uint8_t *bytes, size_t count);
 static inline void vcpu_trace(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     vcpu->exits[exit->kind]++;
-    vcpu->trace[vcpu->trace_next++ % TRACE_ENTRIES] = (uint8_t)exit->kind;
+    vcpu->trace[vcpu->trace_next++] = (uint8_t)exit->kind;
 }
 
 #endif

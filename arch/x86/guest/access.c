@@ -1,53 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86/guest/access.h"
 #include "arch/x86/cpu.h"
-#include "arch/x86/guest/cpuid.h"
 #include "arch/x86/regs.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 
-static unsigned physical_bits(const struct vcpu *vcpu)
-{
-    return guest_cpuid_find(vcpu->cpuid, 0x80000008, 0)->eax & 0xff;
-}
-
-static bool has_1g_pages(const struct vcpu *vcpu)
-{
-    return guest_cpuid_find(vcpu->cpuid, 0x80000001, 0)->edx & CPUID_81_EDX_PAGE1GB;
-}
-
-void access_begin(struct vcpu *vcpu, struct gva_context *c)
-{
-    struct segment ss;
-
-    c->cr0 = vcpu_ops->get(vcpu, VCPU_CR0);
-    c->cr3 = vcpu_ops->get(vcpu, VCPU_CR3);
-    c->cr4 = vcpu_ops->get(vcpu, VCPU_CR4);
-    c->efer = vcpu_ops->get(vcpu, VCPU_EFER);
-    c->rflags = vcpu_ops->get(vcpu, VCPU_RFLAGS);
-    vcpu_ops->get_segment(vcpu, SEG_SS, &ss);
-    c->cpl = ss.attributes >> SEG_ATTR_DPL_SHIFT & 3;
-    c->physical_bits = physical_bits(vcpu);
-    c->has_1g_pages = has_1g_pages(vcpu);
-    c->pkru = 0;
-    if ((c->cr0 & CR0_PG) && (c->cr4 & CR4_PAE) && !(c->efer & EFER_LMA))
-        for (unsigned i = 0; i < GVA_PDPTES; i++)
-            c->pdpte[i] = vcpu_ops->get(vcpu, VCPU_PDPTE0 + i);
-    c->mem = &vcpu->vm->mem;
-}
-
-enum decode_mode access_code(struct vcpu *vcpu, const struct gva_context *c, gva_t *rip)
+static enum decode_mode legacy_code(struct vcpu *vcpu, const struct code_position *code, gva_t *rip)
 {
     struct segment cs;
-    uint64_t offset = vcpu_ops->get(vcpu, VCPU_RIP);
 
     vcpu_ops->get_segment(vcpu, SEG_CS, &cs);
-    if ((c->efer & EFER_LMA) && (cs.attributes & SEG_ATTR_L)) {
-        *rip = GVA(offset);
-        return DECODE_64;
-    }
-    *rip = GVA((uint32_t)(cs.base + offset));
+    *rip = GVA((uint32_t)(cs.base + code->rip));
     return cs.attributes & SEG_ATTR_DB ? DECODE_32 : DECODE_16;
+}
+
+enum decode_mode access_begin(struct vcpu *vcpu, struct gva_context *c, gva_t *rip)
+{
+    struct code_position code;
+
+    vcpu_ops->get_code_context(vcpu, c, &code);
+    c->physical_bits = vcpu->physical_bits;
+    c->has_1g_pages = vcpu->has_1g_pages;
+    c->pkru = 0; /* CR4.PKE is not a guest's to set */
+    c->mem = &vcpu->vm->mem;
+    if (unlikely((c->cr0 & CR0_PG) && (c->cr4 & CR4_PAE) && !(c->efer & EFER_LMA)))
+        for (unsigned i = 0; i < GVA_PDPTES; i++)
+            c->pdpte[i] = vcpu_ops->get(vcpu, VCPU_PDPTE0 + i);
+    if (unlikely(!(c->efer & EFER_LMA) || !(code.cs_attributes & SEG_ATTR_L)))
+        return legacy_code(vcpu, &code, rip);
+    *rip = GVA(code.rip);
+    return DECODE_64;
 }
 
 void access_fault(struct vcpu *vcpu, int error, gva_t linear, uint32_t error_code)
@@ -150,7 +132,6 @@ size_t vcpu_fetch(struct vcpu *vcpu, uint8_t *bytes, size_t count)
     struct gva_fault fault;
     gva_t rip;
 
-    access_begin(vcpu, &c);
-    access_code(vcpu, &c, &rip);
+    access_begin(vcpu, &c, &rip);
     return gva_fetch(&c, rip, bytes, count, &fault);
 }

@@ -7,11 +7,11 @@
 #include "arch/x86/guest/gva.h"
 #include "kernel/vm.h"
 
-/* What the walk depends on, read from the engine. */
-void access_begin(struct vcpu *vcpu, struct gva_context *context);
-
-/* The default operand and address size at CS:RIP, and the linear address of RIP. */
-enum decode_mode access_code(struct vcpu *vcpu, const struct gva_context *context, gva_t *rip);
+/*
+ * Reads what the walk depends on from the engine. Returns the default operand and address size at CS:RIP; *rip is
+ * its linear address.
+ */
+enum decode_mode access_begin(struct vcpu *vcpu, struct gva_context *context, gva_t *rip);
 
 /*
  * Up to 8 bytes, possibly across a page's end. On a fault the guest's exception is raised and -EFAULT

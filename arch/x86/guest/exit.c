@@ -153,10 +153,7 @@ static enum verdict handle_hardware(struct vcpu *vcpu, const struct vcpu_exit *e
 
 #define ROW(kind, title, handler) [kind] = {title, handler}
 
-static const struct {
-    const char *name;
-    enum verdict (*handle)(struct vcpu *vcpu, const struct vcpu_exit *exit);
-} kinds[EXIT_KINDS] = {
+const struct exit_kind_row exit_kinds[EXIT_KINDS] = {
     ROW(EXIT_UNEXPECTED, "unexpected exit", handle_hardware),
     ROW(EXIT_CPUID, "cpuid", handle_cpuid),
     ROW(EXIT_HYPERCALL, "hypercall", hypercall_handle),
@@ -185,10 +182,5 @@ static const struct {
 
 const char *exit_name(enum exit_kind kind)
 {
-    return kinds[kind].name;
-}
-
-enum verdict exit_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
-{
-    return kinds[exit->kind].handle(vcpu, exit);
+    return exit_kinds[kind].name;
 }

@@ -5,7 +5,16 @@
 
 #include "kernel/vm.h"
 
+struct exit_kind_row {
+    const char *name;
+    enum verdict (*handle)(struct vcpu *vcpu, const struct vcpu_exit *exit);
+};
+extern const struct exit_kind_row exit_kinds[EXIT_KINDS];
+
 /* Handles one exit; the engine acts on the verdict. */
-enum verdict exit_handle(struct vcpu *vcpu, const struct vcpu_exit *exit);
+static inline enum verdict exit_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    return exit_kinds[exit->kind].handle(vcpu, exit);
+}
 
 #endif

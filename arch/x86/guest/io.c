@@ -112,8 +112,7 @@ static enum verdict handle_string(struct vcpu *vcpu, const struct vcpu_exit *exi
     size_t fetched;
     gva_t rip;
 
-    access_begin(vcpu, &s.gva);
-    mode = access_code(vcpu, &s.gva, &rip);
+    mode = access_begin(vcpu, &s.gva, &rip);
     fetched = gva_fetch(&s.gva, rip, bytes, sizeof bytes, &fault);
     if (fetched == 0) {
         access_fault(vcpu, fault.error, fault.address, fault.error_code);

@@ -7,7 +7,7 @@
 #include "arch/x86/guest/access.h"
 #include "arch/x86/guest/emulate.h"
 #include "arch/x86/regs.h"
-#include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
 #include "kernel/log.h"
 
 struct mmio {
@@ -18,7 +18,7 @@ struct mmio {
 };
 
 /*
- * The exit already says where the operand is: no walk for an instruction with one memory operand that
+ * The exit already says where the operand is, and that it is not RAM: no walk for an instruction with one memory operand that
  * stays in its page. The bits within the page show that it is the same access.
  */
 static bool is_the_faulted_one(const struct mmio *m, gva_t linear, unsigned width)
@@ -34,7 +34,7 @@ static int read_operand(void *context, gva_t linear, unsigned width, uint64_t *v
 
     if (!is_the_faulted_one(m, linear, width))
         return access_read(m->vcpu, &m->gva, linear, width, value);
-    *value = access_read_physical(m->vcpu, m->faulted, width);
+    io_bus_read(&m->vcpu->vm->mmio, m->faulted.value, width, value);
     return 0;
 }
 
@@ -44,7 +44,7 @@ static int write_operand(void *context, gva_t linear, unsigned width, uint64_t v
 
     if (!is_the_faulted_one(m, linear, width))
         return access_write(m->vcpu, &m->gva, linear, width, value);
-    access_write_physical(m->vcpu, m->faulted, width, value);
+    io_bus_write(&m->vcpu->vm->mmio, m->faulted.value, width, value);
     return 0;
 }
 
@@ -97,7 +97,7 @@ static enum verdict execute(struct mmio *m, const struct instruction *insn, uint
 
 enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    struct mmio m = {.vcpu = vcpu, .faulted = exit->memory.address};
+    struct mmio m;
     uint8_t bytes[INSTRUCTION_BYTES_MAX];
     const struct instruction *insn;
     struct gva_fault fault;
@@ -107,13 +107,15 @@ enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
 
     if (exit->memory.is_fetch)
         return give_up(vcpu, exit, "the guest jumped to where there is no memory");
-    access_begin(vcpu, &m.gva);
-    mode = access_code(vcpu, &m.gva, &rip);
+    m.vcpu = vcpu;
+    m.faulted = exit->memory.address;
+    mode = access_begin(vcpu, &m.gva, &rip);
     fetched = gva_fetch(&m.gva, rip, bytes, sizeof bytes, &fault);
-    for (size_t i = fetched; i < sizeof bytes; i++)
-        bytes[i] = 0;
-    if (fetched == 0)
-        return refetch(vcpu, &fault);
+    if (unlikely(fetched < sizeof bytes)) {
+        if (fetched == 0)
+            return refetch(vcpu, &fault);
+        memset(bytes + fetched, 0, sizeof bytes - fetched);
+    }
     if (decode_cached(&vcpu->decode_cache, bytes, mode, &insn) != 0)
         return give_up(vcpu, exit, "an instruction that is not emulated");
     if (insn->length > fetched)

@@ -220,7 +220,18 @@ const struct msr_row *msr_rows(unsigned *count)
     return rows;
 }
 
-static const struct msr_row *find(uint32_t index)
+/* Where the row of a low MSR is, plus one: RDMSR and WRMSR of timers and the x2APIC are the most frequent exits. */
+#define DIRECT_MSRS 0x900u
+static uint8_t direct[DIRECT_MSRS];
+
+void msr_init(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        for (uint32_t index = rows[i].index; index <= rows[i].last && index < DIRECT_MSRS; index++)
+            direct[index] = (uint8_t)(i + 1);
+}
+
+static const struct msr_row *find_high(uint32_t index)
 {
     unsigned low = 0, high = ARRAY_SIZE(rows);
 
@@ -235,6 +246,13 @@ static const struct msr_row *find(uint32_t index)
             return &rows[middle];
     }
     return NULL;
+}
+
+static const struct msr_row *find(uint32_t index)
+{
+    if (likely(index < DIRECT_MSRS))
+        return direct[index] ? &rows[direct[index] - 1] : NULL;
+    return find_high(index);
 }
 
 bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)

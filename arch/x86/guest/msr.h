@@ -23,6 +23,9 @@ struct msr_row {
 /* The table, by ascending index. */
 const struct msr_row *msr_rows(unsigned *count);
 
+/* Once, before the first guest. */
+void msr_init(void);
+
 /* False: the guest gets #GP(0). */
 bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value);
 bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value);

@@ -232,28 +232,33 @@ static void advance(struct vcpu *vcpu, const struct vcpu_exit *exit)
         vmwrite(VMCS_GUEST_PENDING_DEBUG, DR6_BS);
 }
 
+static void fill_in(struct vcpu *vcpu, struct vcpu_exit *exit, uint64_t reason)
+{
+    const struct exit_row *row = &exit_rows[reason];
+
+    exit->kind = row->kind;
+    if (row->fill)
+        row->fill(vcpu, exit);
+    else if (unlikely(exit->kind == EXIT_UNEXPECTED))
+        fill_hardware(vcpu, exit);
+}
+
 enum verdict vmx_handle_exit(struct vcpu *vcpu)
 {
     uint64_t reason = vmread(VMCS_EXIT_REASON);
-    struct vcpu_exit exit;
+    struct vcpu_exit *exit = &vcpu->exit;
     enum verdict verdict;
 
     if (likely(reason < VMX_EXIT_REASONS)) {
-        const struct exit_row *row = &exit_rows[reason];
-
-        exit.kind = row->kind;
-        if (row->fill)
-            row->fill(vcpu, &exit);
-        else if (unlikely(exit.kind == EXIT_UNEXPECTED))
-            fill_hardware(vcpu, &exit);
+        fill_in(vcpu, exit, reason);
     } else {
-        exit.kind = EXIT_ENTRY_FAILED;
-        fill_hardware(vcpu, &exit);
+        exit->kind = EXIT_ENTRY_FAILED;
+        fill_hardware(vcpu, exit);
     }
-    vcpu_trace(vcpu, &exit);
-    verdict = exit_handle(vcpu, &exit);
+    vcpu_trace(vcpu, exit);
+    verdict = exit_handle(vcpu, exit);
     if (verdict == VERDICT_NEXT || verdict == VERDICT_WAIT)
-        advance(vcpu, &exit);
+        advance(vcpu, exit);
     if (unlikely(vcpu->requests != 0) && verdict <= VERDICT_NEXT)
         return VERDICT_LEAVE;
     return verdict == VERDICT_NEXT ? VERDICT_RESUME : verdict;

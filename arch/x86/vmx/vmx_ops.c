@@ -7,6 +7,7 @@
 #include "arch/arch.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/msr.h"
+#include "arch/x86/guest/gva.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/trap.h"
 #include "arch/x86/vmx/ept.h"
@@ -247,6 +248,20 @@ static void vmx_get_segment(struct vcpu *vcpu, enum segment_register which, stru
     s->attributes = rights & ACCESS_RIGHTS_UNUSABLE ? 0 : (uint16_t)rights;
 }
 
+/* Bits that the guest does not own (CR0.NE, CD, NW; CR4.VMXE) mean nothing to a walk. */
+static void vmx_get_code_context(struct vcpu *vcpu, struct gva_context *c, struct code_position *code)
+{
+    (void)vcpu;
+    c->cr0 = vmread(VMCS_GUEST_CR0);
+    c->cr3 = vmread(VMCS_GUEST_CR3);
+    c->cr4 = vmread(VMCS_GUEST_CR4);
+    c->efer = vmread(VMCS_GUEST_EFER);
+    c->rflags = vmread(VMCS_GUEST_RFLAGS);
+    c->cpl = vmread(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * SEG_SS) >> SEG_ATTR_DPL_SHIFT & 3;
+    code->rip = vmread(VMCS_GUEST_RIP);
+    code->cs_attributes = (uint16_t)vmread(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * SEG_CS);
+}
+
 /* --- events --- */
 
 static bool vmx_is_open(struct vcpu *vcpu, enum event_window window)
@@ -341,6 +356,7 @@ const struct vcpu_ops vmx_ops = {
     .run = vmx_run,
     .get = vmx_get,
     .set = vmx_set,
+    .get_code_context = vmx_get_code_context,
     .get_segment = vmx_get_segment,
     .is_open = vmx_is_open,
     .want_window = vmx_want_window,
