@@ -99,7 +99,7 @@ static void wait(struct vcpu *vcpu)
 {
     if (event_wakes(vcpu)) {
         vcpu->is_halted = false;
-        vcpu->requests |= REQUEST_EVENT;
+        vcpu_request(vcpu, REQUEST_EVENT);
         return;
     }
     if (!(vcpu->requests & (REQUEST_STOP | REQUEST_INPUT)))

@@ -160,7 +160,7 @@ static bool access_cr8(struct vcpu *vcpu, const struct vcpu_exit *exit)
     if (exit->cr.value > 15)
         return false;
     lapic_set_tpr(vcpu->lapic, (uint8_t)(exit->cr.value << 4));
-    vcpu->requests |= REQUEST_EVENT;
+    vcpu_request(vcpu, REQUEST_EVENT);
     return true;
 }
 

@@ -35,7 +35,7 @@ static void raise(struct vcpu *vcpu, const struct event *event)
         vcpu->event = (struct event){.type = EVENT_EXCEPTION, .vector = X86_DF, .has_error_code = true};
     else
         vcpu->event = *event;
-    vcpu->requests |= REQUEST_EVENT;
+    vcpu_request(vcpu, REQUEST_EVENT);
 }
 
 void vcpu_raise(struct vcpu *vcpu, uint8_t vector)

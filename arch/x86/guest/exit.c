@@ -72,7 +72,7 @@ static enum verdict handle_interrupt(struct vcpu *vcpu, const struct vcpu_exit *
 static enum verdict handle_window(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     (void)exit;
-    vcpu->requests |= REQUEST_EVENT;
+    vcpu_request(vcpu, REQUEST_EVENT);
     return VERDICT_LEAVE;
 }
 

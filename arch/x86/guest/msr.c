@@ -73,7 +73,7 @@ static bool write_apic_base(struct vcpu *vcpu, uint32_t index, uint64_t value)
     if (!lapic_set_base(vcpu->lapic, value))
         return false;
     vcpu_ops->set_apic_mode(vcpu);
-    vcpu->requests |= REQUEST_EVENT;
+    vcpu_request(vcpu, REQUEST_EVENT);
     return true;
 }
 

@@ -41,7 +41,7 @@ static void keep_interrupted_event(struct vcpu *vcpu)
         vcpu->event.length = (uint32_t)vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
     if (vcpu->event.type == EVENT_NMI) /* its blocking began with the delivery that failed */
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)INTERRUPTIBILITY_NMI);
-    vcpu->requests |= REQUEST_EVENT;
+    vcpu_request(vcpu, REQUEST_EVENT);
 }
 
 /* --- filling in: one function a kind that needs one --- */
