@@ -533,6 +533,8 @@ static void destroy_platform(struct platform *p)
 
     for (unsigned i = 0; i < ARRAY_SIZE(timers); i++)
         timer_cancel(timers[i]);
+    for (unsigned i = 0; i < p->transport_count; i++)
+        timer_cancel(&p->transports[i].device->resume);
     for (unsigned i = 0; i < VM_DISKS_MAX; i++)
         if (p->ramdisks[i].root)
             ramdisk_revert(&p->ramdisks[i]);
