@@ -191,7 +191,11 @@ static int make_memory(struct vm *vm)
     uint64_t size = vm->config->memory;
 
     vm->stage2 = heap_alloc(sizeof *vm->stage2);
-    if (!vm->stage2 || stage2_create(vm->stage2) != 0)
+    if (vm->stage2 && stage2_create(vm->stage2) != 0) {
+        heap_free(vm->stage2);
+        vm->stage2 = NULL; /* there is no root to destroy */
+    }
+    if (!vm->stage2)
         return refuse(vm, "no memory for its page tables");
     if (add_ram(vm, 0, guest_ram_below_hole(size)) != 0 || add_ram(vm, GUEST_HOLE_END, guest_ram_above_hole(size)) != 0)
         return refuse(vm, "too little memory is free for it");
