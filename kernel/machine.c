@@ -14,6 +14,7 @@
 #include "kernel/heap.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/lock.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/multiboot2.h"
@@ -24,6 +25,11 @@
 
 static unsigned next_vm_id = 1;
 static struct vcpu *console_vcpus[CONSOLE_GUESTS_MAX + 1]; /* by console number */
+/*
+ * Guards console_vcpus: who reaches a vCPU through it holds the lock until it has made its request, so that the
+ * vCPU is not freed meanwhile. Taken with interrupts off. A kick needs no other lock.
+ */
+static struct lock console_vcpus_lock;
 
 /* --- lines --- */
 
@@ -434,6 +440,27 @@ static int load_images(struct vm *vm, const struct boot_info *boot, struct vcpu_
     return boot_load(&request, &why) == 0 ? 0 : refuse(vm, why);
 }
 
+static void set_console_vcpu(int number, struct vcpu *vcpu)
+{
+    uint64_t flags = arch_irq_save();
+
+    lock_acquire(&console_vcpus_lock);
+    console_vcpus[number] = vcpu;
+    lock_release(&console_vcpus_lock);
+    arch_irq_restore(flags);
+}
+
+static void request_of_console(int number, uint32_t requests)
+{
+    uint64_t flags = arch_irq_save();
+
+    lock_acquire(&console_vcpus_lock);
+    if (console_vcpus[number])
+        vcpu_request(console_vcpus[number], requests);
+    lock_release(&console_vcpus_lock);
+    arch_irq_restore(flags);
+}
+
 static int attach_console(struct vm *vm)
 {
     struct console_guest guest = {.receive = receive_input, .context = vm->platform};
@@ -444,16 +471,13 @@ static int attach_console(struct vm *vm)
     if (number < 0)
         return refuse(vm, "too many consoles");
     vm->vcpu->console = number;
-    __atomic_store_n(&console_vcpus[number], vm->vcpu, __ATOMIC_RELEASE);
+    set_console_vcpu(number, vm->vcpu);
     return 0;
 }
 
 void machine_wake_console(void)
 {
-    struct vcpu *vcpu = __atomic_load_n(&console_vcpus[console_attached()], __ATOMIC_ACQUIRE);
-
-    if (vcpu)
-        vcpu_request(vcpu, REQUEST_INPUT);
+    request_of_console(console_attached(), REQUEST_INPUT);
 }
 
 static int build(struct vm *vm, const struct boot_info *boot, struct random *random, unsigned cpu)
@@ -494,12 +518,8 @@ struct vm *machine_create(struct vm_config *config, const struct boot_info *boot
 
 void machine_dump_all(void)
 {
-    for (unsigned i = 1; i < ARRAY_SIZE(console_vcpus); i++) {
-        struct vcpu *vcpu = __atomic_load_n(&console_vcpus[i], __ATOMIC_ACQUIRE);
-
-        if (vcpu)
-            vcpu_request(vcpu, REQUEST_DUMP);
-    }
+    for (int i = 1; i <= CONSOLE_GUESTS_MAX; i++)
+        request_of_console(i, REQUEST_DUMP);
 }
 
 /* SDM 2A, "FXSAVE": what FNINIT and the reset of MXCSR leave. */
@@ -549,7 +569,7 @@ static void destroy_platform(struct platform *p)
 
 static void destroy_vcpu(struct vcpu *vcpu)
 {
-    __atomic_store_n(&console_vcpus[vcpu->console], NULL, __ATOMIC_RELEASE);
+    set_console_vcpu(vcpu->console, NULL);
     console_remove_guest(vcpu->console);
     if (vcpu->engine)
         vcpu_ops->vcpu_destroy(vcpu);
