@@ -99,6 +99,13 @@ int console_add_guest(const struct console_guest *guest)
     return guest_count;
 }
 
+/* What was typed for one guest is never another's. */
+static void set_attached(int number)
+{
+    attached = number;
+    input_tail = input_head;
+}
+
 static void emit_prefix(int number)
 {
     if (attached == number)
@@ -185,7 +192,7 @@ void console_remove_guest(int number)
             flush_line(number);
         guests[number].receive = NULL;
         if (attached == number)
-            attached = 0;
+            set_attached(0);
     }
     console_leave(flags);
 }
@@ -195,7 +202,7 @@ void console_attach(int number)
     uint64_t flags = console_enter();
 
     switch_source(SOURCE_LOG);
-    attached = number;
+    set_attached(number);
     console_leave(flags);
 }
 
@@ -225,10 +232,10 @@ static void attach_by_key(uint8_t key)
     char line[64];
     int number = key - '0';
 
-    if (number > guest_count)
+    if (number > guest_count || (number && !guests[number].receive))
         return;
     switch_source(SOURCE_LOG);
-    attached = number;
+    set_attached(number);
     if (number)
         flush_line(number);
     switch_source(SOURCE_LOG);
@@ -273,13 +280,11 @@ void console_deliver_input(int number)
     size_t count = 0;
     uint64_t flags;
 
-    if (number != attached || input_head == input_tail)
-        return;
     flags = console_enter();
-    while (input_tail != input_head)
+    while (number == attached && input_tail != input_head)
         bytes[count++] = input_queue[input_tail++ % INPUT_QUEUE_SIZE];
     console_leave(flags);
-    if (guests[number].receive)
+    if (count > 0 && guests[number].receive)
         guests[number].receive(guests[number].context, bytes, count);
 }
 
