@@ -39,10 +39,19 @@ static void scale(uint64_t hz, uint32_t *multiplier, int8_t *shift)
     *shift = (int8_t)s;
 }
 
+/*
+ * Nanoseconds since the guest's TSC was 0 when it started. What the guest wrote to its TSC since then is taken out: a
+ * huge value would overflow the conversion.
+ */
+static uint64_t system_time(const struct vcpu *vcpu)
+{
+    return clock_ns_from_ticks(clock_now() + vcpu->tsc_offset - vcpu->tsc_adjust);
+}
+
 bool pvclock_write_wall_clock(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
-    /* The guest adds its system time, which starts with its TSC at 0: when it was that. */
-    uint64_t started = clock_wall_ns() - clock_ns_from_ticks(clock_now() + vcpu->tsc_offset);
+    /* The guest adds its system time: when that was 0. */
+    uint64_t started = clock_wall_ns() - system_time(vcpu);
     struct pvclock_wall_clock page = {
         .version = 2,
         .seconds = (uint32_t)(started / 1000000000),
@@ -62,6 +71,6 @@ bool pvclock_write_system_time(struct vcpu *vcpu, uint32_t index, uint64_t value
         return true;
     scale(clock_hz(), &page.tsc_to_system_mul, &page.tsc_shift);
     page.tsc_timestamp = clock_now() + vcpu->tsc_offset;
-    page.system_time = clock_ns_from_ticks(page.tsc_timestamp);
+    page.system_time = system_time(vcpu);
     return guest_mem_write(&vcpu->vm->mem, GPA(value & ~(uint64_t)3), &page, sizeof page) == 0;
 }
