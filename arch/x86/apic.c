@@ -76,9 +76,19 @@ void apic_eoi(void)
     apic_write(APIC_EOI, 0);
 }
 
+/*
+ * WRMSR of the x2APIC's registers and of the TSC deadline does not serialise (SDM 3A, "x2APIC Register Address
+ * Space"): without the fences an IPI could arrive before the stores that it announces.
+ */
+static void order_before_msr(void)
+{
+    __asm__ volatile("mfence; lfence" : : : "memory");
+}
+
 static void send(uint32_t id, uint32_t command)
 {
     if (is_x2apic) {
+        order_before_msr();
         wrmsr(MSR_IA32_X2APIC_FIRST + APIC_ICR_LOW / 16, (uint64_t)id << 32 | command);
         return;
     }
@@ -126,6 +136,7 @@ void apic_timer_init(void)
 {
     if (has_tsc_deadline) {
         apic_write(APIC_LVT_TIMER, APIC_LVT_TIMER_TSC_DEADLINE | VECTOR_TIMER);
+        order_before_msr(); /* the mode is set before the first deadline is */
         return;
     }
     if (timer_hz == 0)
