@@ -34,6 +34,13 @@ static void apic_write(unsigned offset, uint32_t value)
         *(volatile uint32_t *)(page + offset) = value;
 }
 
+/* From disabled to x2APIC there is no way but through xAPIC (SDM 3A, "x2APIC State Transitions"). */
+static void set_mode(uint64_t mode)
+{
+    wrmsr(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EN);
+    wrmsr(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | mode);
+}
+
 void apic_init(hpa_t base, bool allow_x2apic)
 {
     struct cpuid_result leaf1 = cpuid(1, 0);
@@ -41,7 +48,7 @@ void apic_init(hpa_t base, bool allow_x2apic)
     has_tsc_deadline = leaf1.ecx & CPUID_1_ECX_TSC_DEADLINE;
     is_x2apic = (leaf1.ecx & CPUID_1_ECX_X2APIC) && (allow_x2apic || (rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_EXTD));
     if (is_x2apic) { /* some emulators advertise the mode but ignore the switch */
-        wrmsr(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_EN | APIC_BASE_EXTD);
+        set_mode(APIC_BASE_EN | APIC_BASE_EXTD);
         is_x2apic = rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_EXTD;
     }
     if (!is_x2apic)
@@ -55,13 +62,11 @@ bool apic_is_x2apic(void)
 
 void apic_enable(void)
 {
-    uint64_t mode = APIC_BASE_EN | (is_x2apic ? APIC_BASE_EXTD : 0);
-
-    wrmsr(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | mode);
+    set_mode(APIC_BASE_EN | (is_x2apic ? APIC_BASE_EXTD : 0));
     apic_write(APIC_TPR, 0);
+    apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS); /* before the LVT: while disabled its entries stay masked */
     apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
     apic_write(APIC_LVT_LINT1, APIC_LVT_DELIVERY_NMI);
-    apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
 }
 
 uint32_t apic_id(void)
