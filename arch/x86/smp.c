@@ -7,6 +7,7 @@
 #include "arch/arch.h"
 #include "arch/x86/acpi.h"
 #include "arch/x86/apic.h"
+#include "arch/x86/apic_regs.h"
 #include "arch/x86/clock.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/descriptors.h"
@@ -95,6 +96,12 @@ static bool wait_online(const struct pcpu *cpu, uint64_t ns)
     return cpu->is_online;
 }
 
+/* xAPIC's destinations have 8 bits, of which all ones is everybody: a larger id would name another CPU. */
+static bool is_reachable(uint32_t apic_id)
+{
+    return apic_is_x2apic() || apic_id < APIC_BROADCAST;
+}
+
 /* The second STARTUP goes out only if the first did not bring the CPU up: a running CPU must not get it. */
 static bool start_cpu(struct pcpu *cpu, uint8_t startup_page)
 {
@@ -111,9 +118,10 @@ static bool bring_up(uint32_t apic_id, hpa_t trampoline)
 {
     struct pcpu *cpu = &pcpus[pcpu_count];
 
-    if (!cpu->arch && !prepare_cpu(cpu, pcpu_count))
+    if (!is_reachable(apic_id) || (!cpu->arch && !prepare_cpu(cpu, pcpu_count)))
         return false;
     cpu->apic_id = apic_id;
+    cpu->is_online = false; /* a CPU that was given up may have come up after all */
     fill_trampoline(phys_to_virt(trampoline), cpu);
     if (!start_cpu(cpu, (uint8_t)(trampoline.value >> PAGE_SHIFT))) {
         apic_send_init(apic_id); /* whatever it does, it must not wake up into a page that is no longer ours */
