@@ -259,7 +259,8 @@ static void run_vm(struct vm *vm)
 
 static void enable_cpu(void)
 {
-    if (vcpu_ops->cpu_enable() != 0)
+    this_pcpu()->runs_guests = vcpu_ops->cpu_enable() == 0;
+    if (!this_pcpu()->runs_guests)
         log_warn("main", "cpu%u cannot run guests", this_pcpu()->id);
 }
 
@@ -291,7 +292,7 @@ static NORETURN void ap_main(void)
 static int pick_cpu(const struct vm_config *c, uint64_t taken)
 {
     for (unsigned i = 0; i < pcpu_count; i++)
-        if (!(taken & BIT(i)) && (c->cpus == 0 || (c->cpus & BIT(i))))
+        if (pcpus[i].runs_guests && !(taken & BIT(i)) && (c->cpus == 0 || (c->cpus & BIT(i))))
             return (int)i;
     return -1;
 }

@@ -22,6 +22,7 @@ struct pcpu {
     struct arch_cpu *arch; /* stacks, descriptor tables, VMX region */
     bool is_panicking;
     volatile bool is_online;       /* written by its own CPU once, read by the boot CPU */
+    bool runs_guests;              /* likewise, before is_online */
     struct vm *assigned;            /* what the boot CPU gives this CPU to run; NULL: nothing */
 };
 
