@@ -51,6 +51,24 @@ static void take_nmi(void)
     __asm__ volatile("int %0" : : "i"(X86_NMI) : "memory");
 }
 
+/*
+ * INT1 is a trap: what is pushed is the next instruction. Any other #DB that comes in the shadow of STI or MOV SS would
+ * not get past VM entry's checks of a guest that single-steps: they want the step pending, and the exit has cleared it
+ * (SDM 3C, "Checks on Guest Non-Register State"). The injected #DB takes its place.
+ */
+static void settle_debug_exception(uint32_t info)
+{
+    const uint64_t shadow = INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS;
+    uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+    if ((info & INTERRUPTION_TYPE_MASK) == INTERRUPTION_PRIVILEGED_SOFTWARE_EXCEPTION << INTERRUPTION_TYPE_SHIFT) {
+        vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~shadow);
+    } else if ((blocked & shadow) && (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF)) {
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, DR6_BS);
+    }
+}
+
 static void fill_exception(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     uint32_t info = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO);
@@ -65,6 +83,8 @@ static void fill_exception(struct vcpu *vcpu, struct vcpu_exit *exit)
     exit->exception.has_error_code = info & INTERRUPTION_ERROR_CODE;
     exit->exception.error_code = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR_CODE);
     exit->exception.detail = vmread(VMCS_EXIT_QUALIFICATION);
+    if (exit->exception.vector == X86_DB)
+        settle_debug_exception(info);
 }
 
 static void fill_interrupt(struct vcpu *vcpu, struct vcpu_exit *exit)
