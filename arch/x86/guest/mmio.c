@@ -107,6 +107,8 @@ enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
 
     if (exit->memory.is_fetch)
         return give_up(vcpu, exit, "the guest jumped to where there is no memory");
+    if (unlikely(vcpu->event.type != EVENT_NONE)) /* the instruction at RIP has not begun */
+        return give_up(vcpu, exit, "an interrupt's frame or table is where there is no memory");
     m.vcpu = vcpu;
     m.faulted = exit->memory.address;
     mode = access_begin(vcpu, &m.gva, &rip);
