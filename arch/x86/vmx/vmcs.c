@@ -278,6 +278,8 @@ void vmcs_set_apic_mode(struct vcpu *vcpu)
         wanted |= *caps & PROC2_VIRTUALIZE_APIC_ACCESSES;
     v->proc2_controls = wanted;
     vmwrite(VMCS_PROC_BASED_CONTROLS2, wanted);
+    if (vmx_has(CONTROL_PROC, PROC_USE_TPR_SHADOW))
+        vmwrite(VMCS_TPR_THRESHOLD, 0); /* the TPR may have been reset to less than it was */
     vmcs_fill_msr_bitmap(vcpu);
 }
 

@@ -176,6 +176,14 @@ static void fill_window(struct vcpu *vcpu, struct vcpu_exit *exit)
     vmx_ops.want_window(vcpu, WINDOW_NMI, false);
 }
 
+/* VM entry refuses a threshold above the TPR: the next one is set from what is pending then, if anything is. */
+static void fill_tpr_lowered(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)vcpu;
+    (void)exit;
+    vmwrite(VMCS_TPR_THRESHOLD, 0);
+}
+
 static void fill_hardware(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     (void)vcpu;
@@ -217,7 +225,7 @@ static const struct exit_row {
     [VMX_EXIT_MWAIT] = {EXIT_UNDEFINED, NULL}, /* CPUID says that there is none */
     [VMX_EXIT_MONITOR] = {EXIT_UNDEFINED, NULL},
     [VMX_EXIT_PAUSE] = {EXIT_PAUSE, NULL},
-    [VMX_EXIT_TPR_BELOW_THRESHOLD] = {EXIT_TPR_LOWERED, NULL},
+    [VMX_EXIT_TPR_BELOW_THRESHOLD] = {EXIT_TPR_LOWERED, fill_tpr_lowered},
     [VMX_EXIT_APIC_ACCESS] = {EXIT_MEMORY, fill_apic_access},
     [VMX_EXIT_VIRTUALIZED_EOI] = {EXIT_EOI, fill_eoi},
     [VMX_EXIT_EPT_VIOLATION] = {EXIT_MEMORY, fill_memory},
