@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * LF, CR, BS, TAB, wrapping and scrolling; escape sequences are swallowed. Screen memory is slow
+ * and is never read: the text is kept here, and at the end of each write the cells that changed are
+ * drawn, once. Invariant: the cursor's row is on the screen, its column at most just behind the
+ * last one.
+ */
+#include "drivers/host/terminal.h"
+#include "kernel/lib/string.h"
+
+#define BELL   0x07
+#define ESCAPE 0x1b
+#define DELETE 0x7f
+
+void terminal_init(struct terminal *t)
+{
+    size_t cells = (size_t)t->columns * t->rows;
+
+    memset(t->text, ' ', cells);
+    memset(t->shown, ' ', cells);
+    t->column = t->row = 0;
+    t->dirty_from = t->dirty_to = 0;
+    t->escape = TERMINAL_PLAIN;
+    t->is_visible = false;
+}
+
+static void mark_dirty(struct terminal *t, unsigned from, unsigned to)
+{
+    bool is_clean = t->dirty_from == t->dirty_to;
+
+    t->dirty_from = is_clean ? from : MIN(t->dirty_from, from);
+    t->dirty_to = is_clean ? to : MAX(t->dirty_to, to);
+}
+
+static void draw_row(struct terminal *t, unsigned row)
+{
+    for (unsigned column = 0; column < t->columns; column++) {
+        size_t cell = (size_t)row * t->columns + column;
+
+        if (t->shown[cell] == t->text[cell])
+            continue;
+        t->shown[cell] = t->text[cell];
+        t->draw(column, row, t->shown[cell]);
+    }
+}
+
+static void draw_dirty(struct terminal *t)
+{
+    if (!t->is_visible)
+        return;
+    for (unsigned row = t->dirty_from; row < t->dirty_to; row++)
+        draw_row(t, row);
+    t->dirty_from = t->dirty_to = 0;
+}
+
+void terminal_show(struct terminal *t)
+{
+    t->is_visible = true;
+    draw_dirty(t);
+}
+
+void terminal_hide(struct terminal *t)
+{
+    t->is_visible = false;
+}
+
+static void scroll(struct terminal *t)
+{
+    size_t gone = (size_t)t->scroll_rows * t->columns, kept = (size_t)t->rows * t->columns - gone;
+
+    memmove(t->text, t->text + gone, kept);
+    memset(t->text + kept, ' ', gone);
+    t->row -= t->scroll_rows - 1;
+    mark_dirty(t, 0, t->rows);
+}
+
+static void new_line(struct terminal *t)
+{
+    if (t->row + 1 < t->rows)
+        t->row++;
+    else
+        scroll(t);
+}
+
+static void put_visible(struct terminal *t, uint8_t c)
+{
+    if (t->column >= t->columns) {
+        t->column = 0;
+        new_line(t);
+    }
+    t->text[(size_t)t->row * t->columns + t->column++] = c;
+    mark_dirty(t, t->row, t->row + 1);
+}
+
+/* ECMA-48, "Elements of control functions" and "Control strings": what follows ESC. */
+static enum terminal_escape after_escape(uint8_t c)
+{
+    if (c == '[')
+        return TERMINAL_CONTROL_SEQUENCE;
+    if (c == 'P' || c == 'X' || c == ']' || c == '^' || c == '_')
+        return TERMINAL_CONTROL_STRING;
+    return c < '0' ? TERMINAL_ESCAPE : TERMINAL_PLAIN; /* intermediate bytes, as in ESC ( B */
+}
+
+/* A line's end ends every sequence: a guest that leaves one open must not hide the lines of others.
+ */
+static bool swallow_escape(struct terminal *t, uint8_t c)
+{
+    bool was_plain = t->escape == TERMINAL_PLAIN;
+
+    if (c == ESCAPE || c == '\n')
+        t->escape = c == ESCAPE ? TERMINAL_ESCAPE : TERMINAL_PLAIN;
+    else if (t->escape == TERMINAL_ESCAPE)
+        t->escape = after_escape(c);
+    else if (t->escape == TERMINAL_CONTROL_SEQUENCE && c >= '@')
+        t->escape = TERMINAL_PLAIN;
+    else if (t->escape == TERMINAL_CONTROL_STRING && c == BELL)
+        t->escape = TERMINAL_PLAIN;
+    return c == ESCAPE || (!was_plain && c != '\n');
+}
+
+static void put(struct terminal *t, uint8_t c)
+{
+    if (swallow_escape(t, c))
+        return;
+    if (c == '\n')
+        new_line(t);
+    else if (c == '\r')
+        t->column = 0;
+    else if (c == '\b')
+        t->column -= t->column > 0;
+    else if (c == '\t')
+        t->column = MIN((t->column | 7) + 1, t->columns - 1);
+    else if (c >= ' ' && c != DELETE)
+        put_visible(t, c);
+}
+
+void terminal_write(struct terminal *t, const uint8_t *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        put(t, bytes[i]);
+    draw_dirty(t);
+}
+
+static void write_chardev(void *context, const uint8_t *bytes, size_t count)
+{
+    terminal_write(context, bytes, count);
+}
+
+struct chardev terminal_chardev(struct terminal *t)
+{
+    return (struct chardev){write_chardev, t};
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A write-only terminal: bytes in, characters in cells out. What the cells look like is the
+ * screen's business. */
+#ifndef DRIVERS_HOST_TERMINAL_H
+#define DRIVERS_HOST_TERMINAL_H
+
+#include "drivers/backend.h"
+
+/* Where in an escape sequence the last byte stood. */
+enum terminal_escape {
+    TERMINAL_PLAIN,
+    TERMINAL_ESCAPE,
+    TERMINAL_CONTROL_SEQUENCE,
+    TERMINAL_CONTROL_STRING,
+};
+
+struct terminal {
+    /* The screen fills these in. */
+    unsigned columns, rows;
+    unsigned scroll_rows;  /* by how many a full screen scrolls, 1 to rows */
+    uint8_t *text, *shown; /* columns * rows each: what is to be seen, and what was drawn */
+    void (*draw)(unsigned column, unsigned row, uint8_t character);
+
+    unsigned column, row;
+    unsigned dirty_from, dirty_to; /* rows of text that may differ from shown; none when equal */
+    enum terminal_escape escape;
+    bool is_visible;
+};
+
+/* A blank screen that nothing is drawn on yet. */
+void terminal_init(struct terminal *t);
+/* The screen is there, and blank but for what was drawn before: from now on it shows what was and
+ * is written. */
+void terminal_show(struct terminal *t);
+/* It cannot be reached any more. */
+void terminal_hide(struct terminal *t);
+void terminal_write(struct terminal *t, const uint8_t *bytes, size_t count);
+struct chardev terminal_chardev(struct terminal *t);
+
+#endif
