@@ -24,7 +24,7 @@ KERNEL_C   := $(wildcard kernel/*.c kernel/lib/*.c arch/x86/*.c arch/x86/guest/*
                          drivers/host/*.c drivers/virt/*.c)
 KERNEL_C   := $(filter-out arch/x86/asm_offsets.c,$(KERNEL_C))
 KERNEL_ASM := $(wildcard boot/*.asm arch/x86/*.asm arch/x86/vmx/*.asm)
-KERNEL_OBJ := $(KERNEL_C:%.c=$(KERNEL_BUILD)/%.o) $(KERNEL_ASM:%.asm=$(KERNEL_BUILD)/%.asm.o)
+KERNEL_OBJ := $(KERNEL_C:%.c=$(KERNEL_BUILD)/%.o) $(KERNEL_BUILD)/font.o $(KERNEL_ASM:%.asm=$(KERNEL_BUILD)/%.asm.o)
 
 # On the path of every exit, where a canary costs seven instructions a function; the few arrays on their
 # stacks are indexed by constants and bounded loops.
@@ -41,6 +41,14 @@ $(KERNEL_BUILD)/%.o: %.c $(KERNEL_BUILD)/flags
 $(KERNEL_BUILD)/%.asm.o: %.asm build/asm_offsets.inc $(KERNEL_BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(NASM) -f elf64 -g -MD $(@:.o=.d) -MP $< -o $@
+
+# The framebuffer console's font comes with GRUB (package grub-common).
+FONT ?= /usr/share/grub/unicode.pf2
+build/font.c: scripts/font $(FONT)
+	@mkdir -p $(@D)
+	$(Q)scripts/font $(FONT) > $@.new && mv $@.new $@
+$(KERNEL_BUILD)/font.o: build/font.c $(KERNEL_BUILD)/flags
+	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c $< -o $@
 
 # Offsets that assembly needs come from C: see arch/x86/asm_offsets.c.
 build/asm_offsets.inc: arch/x86/asm_offsets.c $(KERNEL_BUILD)/flags

@@ -20,7 +20,7 @@
 #include "arch/x86/vmx/vmx_ops.h"
 #include "drivers/host/e9.h"
 #include "drivers/host/host_uart.h"
-#include "drivers/host/vga_text.h"
+#include "drivers/host/screen.h"
 #include "kernel/console.h"
 #include "kernel/heap.h"
 #include "kernel/host_config.h"
@@ -50,6 +50,7 @@ void kernel_main(uint32_t magic, uint32_t mbi) NORETURN;
 
 static uint8_t mbi_copy[MBI_BYTES_MAX] __attribute__((aligned(8)));
 static struct boot_info boot;
+static struct screen screen;
 static struct memmap memory;
 static struct acpi_info acpi;
 static struct host_config config;
@@ -79,15 +80,14 @@ static void start_consoles(void)
         console_add_sink(&e9);
 }
 
-/* The boot loader says what the screen is: text where there is a BIOS, a framebuffer under UEFI. */
+/* A screen that the boot tables do not reach shows nothing until move_screen. */
 static void start_screen(void)
 {
-    struct chardev screen = vga_text_chardev();
-
-    if (boot.has_framebuffer && boot.framebuffer.type != BOOT_FRAMEBUFFER_EGA_TEXT)
+    if (!screen_find(&boot, &screen))
         return;
-    vga_text_init(phys_to_virt(HPA(VGA_TEXT_BASE)));
-    console_add_sink(&screen);
+    if (range_fits(screen.address.value, screen.bytes, EARLY_LOW_LIMIT))
+        screen.move(phys_to_virt(screen.address));
+    console_add_sink(&screen.chardev);
 }
 
 /* Copied before anything is written to low memory: under UEFI it lies where an AP's first page could be. */
@@ -347,13 +347,11 @@ static void start_vms(void)
     }
 }
 
-/* The text screen was written through the boot tables' 1:1 map. */
+/* The screen was written through the boot tables' 1:1 map. */
 static void move_screen(void)
 {
-    void *cells = arch_map_device(HPA(VGA_TEXT_BASE), VGA_TEXT_BYTES);
-
-    if (cells)
-        vga_text_move(cells);
+    if (screen.bytes)
+        screen.move(arch_map_device(screen.address, screen.bytes));
 }
 
 static NORETURN void main_on_own_stack(void)
@@ -389,10 +387,10 @@ void kernel_main(uint32_t magic, uint32_t mbi)
     init_canary();
     idt_init();
     start_consoles();
-    log_info("main", "Ringmaster, a hypervisor for x86-64");
     idt_load();
     copy_boot_information(magic, mbi);
     start_screen();
+    log_info("main", "Ringmaster, a hypervisor for x86-64");
     host_config_parse(boot.command_line, &config);
     log_level = config.log_level;
     map_memory();

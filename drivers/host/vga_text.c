@@ -1,89 +1,53 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A write-only terminal on VGA text memory: LF, CR, BS, TAB and scrolling; escape sequences are swallowed. */
+/* A terminal on VGA text memory. */
 #include "drivers/host/vga_text.h"
+#include "drivers/host/terminal.h"
 
-#define COLUMNS 80u
-#define ROWS    25u
+#define VGA_TEXT_BASE 0xb8000u
+#define COLUMNS       80u
+#define ROWS          25u
 #define GREY_ON_BLACK 0x0700u
 
-static volatile uint16_t *screen;
-static unsigned column, row;
-static bool in_escape;
+static volatile uint16_t *cells;
+static uint8_t text[ROWS * COLUMNS], shown[ROWS * COLUMNS];
 
-static void clear_row(unsigned r)
+static void draw(unsigned column, unsigned row, uint8_t character)
 {
-    for (unsigned i = 0; i < COLUMNS; i++)
-        screen[r * COLUMNS + i] = GREY_ON_BLACK | ' ';
+    cells[row * COLUMNS + column] = GREY_ON_BLACK | character;
 }
 
-void vga_text_init(volatile uint16_t *cells)
+static struct terminal terminal = {
+    .columns = COLUMNS,
+    .rows = ROWS,
+    .scroll_rows = 1,
+    .text = text,
+    .shown = shown,
+    .draw = draw,
+};
+
+static void clear(void)
 {
-    screen = cells;
-    for (unsigned r = 0; r < ROWS; r++)
-        clear_row(r);
+    for (unsigned i = 0; i < ROWS * COLUMNS; i++)
+        cells[i] = GREY_ON_BLACK | ' ';
 }
 
-void vga_text_move(volatile uint16_t *cells)
+static void move(void *memory)
 {
-    screen = cells;
-}
+    bool is_first = !cells;
 
-static void new_line(void)
-{
-    if (++row < ROWS)
+    terminal_hide(&terminal);
+    if (!memory)
         return;
-    row = ROWS - 1;
-    for (unsigned i = 0; i < (ROWS - 1) * COLUMNS; i++)
-        screen[i] = screen[i + COLUMNS];
-    clear_row(row);
+    cells = memory;
+    if (is_first)
+        clear();
+    terminal_show(&terminal);
 }
 
-static void put_visible(uint8_t c)
+void vga_text_init(struct screen *screen)
 {
-    if (column == COLUMNS) {
-        column = 0;
-        new_line();
-    }
-    screen[row * COLUMNS + column++] = GREY_ON_BLACK | c;
-}
-
-/* ESC [ parameters letter: enough to keep a shell's colours off the screen. */
-static bool swallow_escape(uint8_t c)
-{
-    if (c == 0x1b) {
-        in_escape = true;
-        return true;
-    }
-    if (!in_escape)
-        return false;
-    in_escape = !((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'));
-    return true;
-}
-
-static void put(uint8_t c)
-{
-    if (swallow_escape(c))
-        return;
-    if (c == '\n')
-        new_line();
-    else if (c == '\r')
-        column = 0;
-    else if (c == '\b')
-        column -= column > 0;
-    else if (c == '\t')
-        column = MIN((column | 7) + 1, COLUMNS - 1);
-    else if (c >= ' ')
-        put_visible(c);
-}
-
-static void vga_text_write(void *context, const uint8_t *bytes, size_t count)
-{
-    (void)context;
-    for (size_t i = 0; i < count; i++)
-        put(bytes[i]);
-}
-
-struct chardev vga_text_chardev(void)
-{
-    return (struct chardev){vga_text_write, NULL};
+    cells = NULL;
+    terminal_init(&terminal);
+    *screen = (struct screen){HPA(VGA_TEXT_BASE), ROWS * COLUMNS * sizeof *cells, move,
+                              terminal_chardev(&terminal)};
 }

@@ -3,14 +3,8 @@
 #ifndef DRIVERS_HOST_VGA_TEXT_H
 #define DRIVERS_HOST_VGA_TEXT_H
 
-#include "drivers/backend.h"
+#include "drivers/host/screen.h"
 
-#define VGA_TEXT_BASE  0xb8000u
-#define VGA_TEXT_BYTES 4000u
-
-/* cells: where the hypervisor sees VGA_TEXT_BASE. Clears the screen. Call again when it moves. */
-void vga_text_init(volatile uint16_t *cells);
-void vga_text_move(volatile uint16_t *cells);
-struct chardev vga_text_chardev(void);
+void vga_text_init(struct screen *screen);
 
 #endif

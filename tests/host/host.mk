@@ -12,7 +12,7 @@ HOST_EXCLUDED := kernel/lib/string.c kernel/main.c kernel/machine.c kernel/log.c
 HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/*.c drivers/virt/*.c)) \
                  $(wildcard $(addprefix arch/x86/guest/,decode.c emulate.c gva.c boot.c boot_*.c elf.c aml.c acpi_tables.c)) \
                  $(wildcard arch/x86/acpi.c arch/x86/acpi_*.c arch/x86/paging_format.c arch/x86/vmx/ept.c) \
-                 drivers/host/terminal.c $(wildcard tests/host/fake/*.c)
+                 $(addprefix drivers/host/,terminal.c screen.c vga_text.c framebuffer.c) build/font.c $(wildcard tests/host/fake/*.c)
 HOST_TESTS    := $(patsubst tests/host/%.c,%,$(wildcard tests/host/*_test.c))
 
 define host_rules
