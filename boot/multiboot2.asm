@@ -16,7 +16,9 @@ MB2_MAGIC             equ 0xe85250d6
 MB2_ARCH_I386         equ 0
 MB2_TAG_END           equ 0
 MB2_TAG_INFO_REQUEST  equ 1
+MB2_TAG_FRAMEBUFFER   equ 5
 MB2_TAG_MODULE_ALIGN  equ 6
+MB2_TAG_OPTIONAL      equ 1
 
 MB2_INFO_CMDLINE      equ 1
 MB2_INFO_MODULE       equ 3
@@ -29,6 +31,9 @@ header:
     align 8
     dw MB2_TAG_INFO_REQUEST, 0
     dd 20, MB2_INFO_CMDLINE, MB2_INFO_MODULE, MB2_INFO_MMAP
+    align 8
+    dw MB2_TAG_FRAMEBUFFER, MB2_TAG_OPTIONAL
+    dd 20, 0, 0, 0                              ; width, height, depth: whatever there is
     align 8
     dw MB2_TAG_MODULE_ALIGN, 0
     dd 8

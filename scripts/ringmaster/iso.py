@@ -30,6 +30,11 @@ if [ "$grub_platform" = efi ]; then
 fi
 menuentry Ringmaster {{
 {body}
+    # multiboot2 has just set it to auto, for the header's framebuffer tag. A BIOS always has text, and
+    # GRUB 2.06 crashes where the video BIOS has modes with a palette only, as in Bochs.
+    if [ "$grub_platform" = pc ]; then
+        set gfxpayload=text
+    fi
 }}
 """
 
