@@ -107,6 +107,7 @@ class Qemu(Machine):
     uefi_image = Path("/usr/share/ovmf/OVMF.fd")
     acceleration: tuple[str, ...] = ()
     exit_success, exit_failure = 0x10, 0x11  # what Ringmaster writes to isa-debug-exit
+    control_socket = "qmp"  # in the emulator's folder: its monitor, for tests that look at the machine
 
     media = {
         "cd": ("-device", "ide-cd,drive=medium,bootindex=0"),
@@ -129,6 +130,7 @@ class Qemu(Machine):
             "-chardev", f"serial,id=com1,path={serial}", "-serial", "chardev:com1",
             "-debugcon", f"file:{self.escaped(workdir / 'e9.log')}",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+            "-qmp", f"unix:{self.control_socket},server=on,wait=off",
         ]
 
     @staticmethod

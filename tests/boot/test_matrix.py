@@ -3,6 +3,7 @@
 ends behind the preflight report: by one clear line and a power-off, not by a hang or a reset."""
 
 import pytest
+from screen import Monitor, expect_on_screen
 from vms import POWER_OFF, guest
 
 pytestmark = pytest.mark.tcg
@@ -25,6 +26,15 @@ def test_halts_where_nobody_asked_for_a_power_off(boot, firmware):
     machine.expect(r"preflight: .*VT-x is missing: ")
     machine.expect(r"preflight: halted")
     assert machine.session.running
+
+
+@pytest.mark.parametrize("firmware, read", [("bios", Monitor.vga_text), ("uefi", Monitor.framebuffer_text)])
+def test_the_screen_shows_what_the_serial_line_does(boot, firmware, read):
+    machine = boot(guest("tiny", "hello-multiboot.elf"), machine="qemu-tcg", firmware=firmware)
+    machine.expect(r"preflight: halted")
+    log = [line for line in machine.lines if line.startswith("[")]
+    assert "Ringmaster, a hypervisor" in log[0]
+    expect_on_screen(machine, read, *(line[:79] for line in log), "rm: event=exit status=1")
 
 
 def test_starts_every_cpu(boot):
