@@ -24,6 +24,9 @@ void fake_clock_reset(void);
 void fake_clock_advance(uint64_t ticks);
 extern uint64_t fake_wall_ns;
 
+/* The bare clock, for a test that has no such timers, or needs another rate and gives FAKE_HZ back. */
+extern uint64_t fake_clock, fake_clock_hz;
+
 /* What was logged last, for tests of error messages. */
 extern char fake_log_last[512];
 extern unsigned fake_log_count;
