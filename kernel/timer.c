@@ -97,15 +97,18 @@ void timer_cancel(struct timer *t)
         detach(&this_pcpu()->timers, t);
 }
 
+/* Due is what was due at the start: a timer that is armed faster than we work waits for the next time. */
 void timers_run(void)
 {
     struct pcpu *cpu = this_pcpu();
     struct timer **root = &cpu->timers;
+    uint64_t now;
 
     if (!cpu->timer_came)
         return;
     cpu->timer_came = false;
-    while (*root && (*root)->deadline <= clock_now()) {
+    now = clock_now();
+    while (*root && (*root)->deadline <= now) {
         struct timer *t = *root;
 
         detach(root, t);
