@@ -14,6 +14,7 @@ struct spec {
     size_t width;
     size_t precision; /* SIZE_MAX: none given */
     unsigned longs;   /* 0: int, 1: long, 2: long long */
+    unsigned shorts;  /* 1: short, 2: char; both come as an int */
 };
 
 static void put(struct sink *s, char c)
@@ -70,21 +71,24 @@ static void put_text(struct sink *s, const struct spec *spec, const char *text)
     put_padded(s, &plain, "", text, strnlen(text, spec->precision));
 }
 
-static size_t parse_count(const char **format, va_list *args)
+/* Negative only as an argument. */
+static int64_t parse_count(const char **format, va_list *args)
 {
-    size_t n = 0;
+    int64_t n = 0;
 
     if (**format == '*') {
         (*format)++;
-        return (size_t)va_arg(*args, int);
+        return va_arg(*args, int);
     }
     while (**format >= '0' && **format <= '9')
-        n = n * 10 + (size_t)(*(*format)++ - '0');
+        n = n * 10 + (*(*format)++ - '0');
     return n;
 }
 
 static void parse_spec(const char **format, va_list *args, struct spec *spec)
 {
+    int64_t n;
+
     *spec = (struct spec){.precision = SIZE_MAX};
     for (;; (*format)++) {
         if (**format == '-')
@@ -96,23 +100,42 @@ static void parse_spec(const char **format, va_list *args, struct spec *spec)
         else
             break;
     }
-    spec->width = parse_count(format, args);
+    n = parse_count(format, args);
+    spec->left |= n < 0;
+    spec->width = (size_t)(n < 0 ? -n : n);
     if (**format == '.') {
         (*format)++;
-        spec->precision = parse_count(format, args);
+        n = parse_count(format, args);
+        spec->precision = n < 0 ? SIZE_MAX : (size_t)n;
     }
-    for (; **format == 'l' || **format == 'z' || **format == 'h'; (*format)++)
+    for (; **format == 'l' || **format == 'z' || **format == 'h'; (*format)++) {
         spec->longs += **format != 'h';
+        spec->shorts += **format == 'h';
+    }
 }
 
 static int64_t signed_argument(const struct spec *spec, va_list *args)
 {
-    return spec->longs > 0 ? va_arg(*args, long) : va_arg(*args, int);
+    int n;
+
+    if (spec->longs > 0)
+        return va_arg(*args, long);
+    n = va_arg(*args, int);
+    if (spec->shorts > 0)
+        n = spec->shorts == 1 ? (short)n : (signed char)n;
+    return n;
 }
 
 static uint64_t unsigned_argument(const struct spec *spec, va_list *args)
 {
-    return spec->longs > 0 ? va_arg(*args, unsigned long) : va_arg(*args, unsigned int);
+    unsigned n;
+
+    if (spec->longs > 0)
+        return va_arg(*args, unsigned long);
+    n = va_arg(*args, unsigned);
+    if (spec->shorts > 0)
+        n = spec->shorts == 1 ? (unsigned short)n : (unsigned char)n;
+    return n;
 }
 
 static void put_conversion(struct sink *s, char kind, struct spec *spec, va_list *args)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* printf-style formatting into a buffer: %d %i %u %x %X %p %s %c %%, with 0 - width .precision h l ll z. */
+/*
+ * printf-style formatting into a buffer: %d %i %u %x %X %p %s %c %%, with 0 - # width h hh l ll z, and
+ * .precision for strings. Unlike libc's, # and %p always begin with 0x: an address of 0 looks like one.
+ */
 #ifndef KERNEL_LIB_FORMAT_H
 #define KERNEL_LIB_FORMAT_H
 
