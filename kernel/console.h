@@ -45,7 +45,7 @@ int console_find_guest(const char *name);
 
 /*
  * What was typed, from the UART's interrupt; queued until console_deliver_input(number) takes it on the
- * CPU that runs that guest. power_off is what Ctrl-A x asks for.
+ * CPU that runs that guest, and dropped if another one is attached before that. power_off is what Ctrl-A x asks for.
  */
 void console_input(const uint8_t *bytes, size_t count);
 void console_deliver_input(int number);
