@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/host/fake/fake.h"
+#include "tests/host/fake/vcpu.h"
+#include "arch/x86/regs.h"
+
+static struct fake_vcpu *fake_of(struct vcpu *vcpu)
+{
+    return CONTAINER_OF(vcpu, struct fake_vcpu, vcpu);
+}
+
+/* --- the engine --- */
+
+static uint64_t get(struct vcpu *vcpu, enum vcpu_register which)
+{
+    return fake_of(vcpu)->registers[which];
+}
+
+static void set(struct vcpu *vcpu, enum vcpu_register which, uint64_t value)
+{
+    fake_of(vcpu)->registers[which] = value;
+}
+
+static void get_segment(struct vcpu *vcpu, enum segment_register which, struct segment *segment)
+{
+    *segment = fake_of(vcpu)->segments[which];
+}
+
+static bool is_open(struct vcpu *vcpu, enum event_window window)
+{
+    return fake_of(vcpu)->is_open[window];
+}
+
+static void want_window(struct vcpu *vcpu, enum event_window window, bool wanted)
+{
+    fake_of(vcpu)->is_wanted[window] = wanted;
+}
+
+static void inject(struct vcpu *vcpu, const struct event *event)
+{
+    struct fake_vcpu *f = fake_of(vcpu);
+
+    assert_true(f->injected_count < FAKE_VCPU_EVENTS);
+    f->injected[f->injected_count++] = *event;
+}
+
+static bool sync_interrupts(struct vcpu *vcpu)
+{
+    fake_of(vcpu)->syncs++;
+    return fake_of(vcpu)->delivers_itself;
+}
+
+static void set_apic_mode(struct vcpu *vcpu)
+{
+    fake_of(vcpu)->mode_changes++;
+}
+
+static const struct vcpu_ops engine = {
+    .name = "fake",
+    .get = get,
+    .set = set,
+    .get_segment = get_segment,
+    .is_open = is_open,
+    .want_window = want_window,
+    .inject = inject,
+    .sync_interrupts = sync_interrupts,
+    .set_apic_mode = set_apic_mode,
+};
+const struct vcpu_ops *vcpu_ops = &engine;
+
+/* --- the run loop's part: kernel/vcpu.c is not hosted --- */
+
+void vm_stop(struct vm *vm, enum stop_reason reason)
+{
+    if (vm->stop_reason == STOP_NONE)
+        vm->stop_reason = reason;
+    vm->vcpu->requests |= REQUEST_STOP;
+}
+
+void vcpu_dump(struct vcpu *vcpu, const char *why)
+{
+    (void)why;
+    fake_of(vcpu)->dumps++;
+}
+
+/* --- its VM --- */
+
+static uint64_t port_read(void *device, uint64_t offset, unsigned width)
+{
+    struct fake_vcpu *f = device;
+    uint64_t value = 0;
+
+    (void)offset;
+    f->port_reads++;
+    f->port_width = width;
+    for (unsigned i = 0; i < width; i++)
+        value |= (uint64_t)f->port_next++ << (8 * i);
+    return value;
+}
+
+static void port_write(void *device, uint64_t offset, unsigned width, uint64_t value)
+{
+    struct fake_vcpu *f = device;
+
+    (void)offset;
+    assert_true(f->port_writes < ARRAY_SIZE(f->port_written));
+    f->port_width = width;
+    f->port_written[f->port_writes++] = value;
+}
+
+static const struct io_region_ops port_ops = {port_read, port_write};
+
+static void send_nothing(void *context, const struct apic_message *message)
+{
+    (void)context;
+    (void)message;
+}
+
+static void tell_nobody(void *context, uint8_t vector)
+{
+    (void)context;
+    (void)vector;
+}
+
+static void notify_nobody(void *context)
+{
+    (void)context;
+}
+
+static void deliver_nothing(void *context, uint8_t delivery, uint8_t vector)
+{
+    (void)context;
+    (void)delivery;
+    (void)vector;
+}
+
+static const struct lapic_wiring wiring = {send_nothing, tell_nobody, notify_nobody,
+                                           deliver_nothing};
+
+static void set_flat_segments(struct fake_vcpu *f)
+{
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        f->segments[i] = (struct segment){.selector = 16,
+                                          .limit = UINT32_MAX,
+                                          .attributes = SEG_TYPE_DATA_RW_A | SEG_ATTR_S |
+                                                        SEG_ATTR_P | SEG_ATTR_DB | SEG_ATTR_G};
+    f->segments[SEG_CS].attributes =
+        SEG_TYPE_CODE_RX_A | SEG_ATTR_S | SEG_ATTR_P | SEG_ATTR_DB | SEG_ATTR_G;
+}
+
+static void build_vm(struct fake_vcpu *f)
+{
+    struct io_region port = {"port",       FAKE_VCPU_PORT, FAKE_VCPU_PORT_BYTES,
+                             IO_WIDTH_ANY, &port_ops,      f};
+
+    f->ram = aligned_alloc(PAGE_SIZE, FAKE_VCPU_RAM_BYTES);
+    f->apic_page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
+    memset(f->ram, 0, FAKE_VCPU_RAM_BYTES);
+    assert_int_equal(guest_mem_add(&f->vm.mem, GPA(0), FAKE_VCPU_RAM_BYTES, f->ram), 0);
+    assert_int_equal(io_bus_add(&f->vm.ports, &port), 0);
+    io_bus_freeze(&f->vm.ports);
+    io_bus_freeze(&f->vm.mmio);
+    f->vm.platform = &f->platform;
+    f->vm.vcpu = &f->vcpu;
+    lapic_init(&f->platform.lapic, f->apic_page, 0, true, &wiring, f);
+    pic_init(&f->platform.pic, (struct irq_line){0});
+}
+
+void fake_vcpu_init(struct fake_vcpu *f)
+{
+    memset(f, 0, sizeof *f);
+    fake_clock_reset();
+    fake_cpu_reset();
+    build_vm(f);
+    guest_cpuid_init(&f->cpuid, 0, 1);
+    fake_vcpu_cpuid(f, 0x80000008)->eax = 48 << 8 | FAKE_VCPU_ADDRESS_BITS;
+    set_flat_segments(f);
+    f->vcpu.vm = &f->vm;
+    f->vcpu.lapic = &f->platform.lapic;
+    f->vcpu.cpuid = &f->cpuid;
+    f->registers[VCPU_CR0] = CR0_PE | CR0_ET;
+    f->registers[VCPU_RFLAGS] = RFLAGS_ONE | RFLAGS_IF;
+    f->is_open[WINDOW_INTERRUPT] = f->is_open[WINDOW_NMI] = true;
+}
+
+void fake_vcpu_free(struct fake_vcpu *f)
+{
+    free(f->ram);
+    free(f->apic_page);
+}
+
+struct cpuid_result *fake_vcpu_cpuid(struct fake_vcpu *f, uint32_t leaf)
+{
+    return (struct cpuid_result *)guest_cpuid_find(&f->cpuid, leaf, 0);
+}
+
+void fake_vcpu_assert_injected(const struct fake_vcpu *f, unsigned n, enum event_type type,
+                               uint8_t vector)
+{
+    assert_true(n < f->injected_count);
+    assert_int_equal(f->injected[n].type, type);
+    assert_int_equal(f->injected[n].vector, vector);
+}
+
+void fake_vcpu_assert_raised(const struct fake_vcpu *f, uint8_t vector)
+{
+    assert_int_equal(f->vcpu.event.type, EVENT_EXCEPTION);
+    assert_int_equal(f->vcpu.event.vector, vector);
+    assert_false(f->vcpu.event.has_error_code);
+    assert_true(f->vcpu.requests & REQUEST_EVENT);
+}
+
+void fake_vcpu_assert_raised_with_code(const struct fake_vcpu *f, uint8_t vector,
+                                       uint32_t error_code)
+{
+    assert_int_equal(f->vcpu.event.type, EVENT_EXCEPTION);
+    assert_int_equal(f->vcpu.event.vector, vector);
+    assert_true(f->vcpu.event.has_error_code);
+    assert_int_equal(f->vcpu.event.error_code, error_code);
+    assert_true(f->vcpu.requests & REQUEST_EVENT);
+}
+
+void fake_vcpu_assert_nothing_raised(const struct fake_vcpu *f)
+{
+    assert_int_equal(f->vcpu.event.type, EVENT_NONE);
+}
