@@ -22,6 +22,12 @@ static bool makes_double_fault(uint8_t first, uint8_t second)
            (first == X86_PF && (second == X86_PF || is_contributory(second)));
 }
 
+/* Real mode has no error codes, and an entry that brings one fails. */
+static bool has_error_codes(struct vcpu *vcpu)
+{
+    return vcpu_ops->get(vcpu, VCPU_CR0) & CR0_PE;
+}
+
 static void raise(struct vcpu *vcpu, const struct event *event)
 {
     const struct event *first = &vcpu->event;
@@ -32,7 +38,8 @@ static void raise(struct vcpu *vcpu, const struct event *event)
         return;
     }
     if (first->type == EVENT_EXCEPTION && makes_double_fault(first->vector, event->vector))
-        vcpu->event = (struct event){.type = EVENT_EXCEPTION, .vector = X86_DF, .has_error_code = true};
+        vcpu->event =
+            (struct event){.type = EVENT_EXCEPTION, .vector = X86_DF, .has_error_code = has_error_codes(vcpu)};
     else
         vcpu->event = *event;
     vcpu_request(vcpu, REQUEST_EVENT);
@@ -43,12 +50,9 @@ void vcpu_raise(struct vcpu *vcpu, uint8_t vector)
     raise(vcpu, &(struct event){.type = EVENT_EXCEPTION, .vector = vector});
 }
 
-/* Real mode pushes no error codes. */
 void vcpu_raise_with_code(struct vcpu *vcpu, uint8_t vector, uint32_t error_code)
 {
-    bool is_protected = vcpu_ops->get(vcpu, VCPU_CR0) & CR0_PE;
-
-    raise(vcpu, &(struct event){.type = EVENT_EXCEPTION, .vector = vector, .has_error_code = is_protected,
+    raise(vcpu, &(struct event){.type = EVENT_EXCEPTION, .vector = vector, .has_error_code = has_error_codes(vcpu),
                                 .error_code = error_code});
 }
 
