@@ -26,7 +26,7 @@ struct pvclock_time {
 _Static_assert(sizeof(struct pvclock_time) == 32, "an interface of KVM's");
 
 /* ns = (ticks << shift) * multiplier >> 32, with the multiplier in [2^31, 2^32) */
-static void scale(uint64_t hz, uint32_t *multiplier, int8_t *shift)
+static void set_scale(struct pvclock_time *page, uint64_t hz)
 {
     uint64_t ns = 1000000000;
     int s = 0;
@@ -35,23 +35,35 @@ static void scale(uint64_t hz, uint32_t *multiplier, int8_t *shift)
         s--;
     for (; hz <= ns; hz <<= 1)
         s++;
-    *multiplier = (uint32_t)mul_div(ns, 1ull << 32, hz);
-    *shift = (int8_t)s;
+    page->tsc_to_system_mul = (uint32_t)mul_div(ns, 1ull << 32, hz);
+    page->tsc_shift = (int8_t)s;
 }
 
 /*
- * Nanoseconds since the guest's TSC was 0 when it started. What the guest wrote to its TSC since then is taken out: a
- * huge value would overflow the conversion.
+ * The guest's own arithmetic, so that it agrees with it, and wraps: a guest sets its TSC as it likes, and
+ * of an absurd one there is no time that fits, which mul_div() would not survive.
  */
-static uint64_t system_time(const struct vcpu *vcpu)
+static uint64_t guest_ns(const struct pvclock_time *page, uint64_t tsc)
 {
-    return clock_ns_from_ticks(clock_now() + vcpu->tsc_offset - vcpu->tsc_adjust);
+    uint64_t ticks = page->tsc_shift < 0 ? tsc >> -page->tsc_shift : tsc << page->tsc_shift;
+
+    return (uint64_t)(((unsigned __int128)ticks * page->tsc_to_system_mul) >> 32);
+}
+
+static struct pvclock_time clock_page(const struct vcpu *vcpu)
+{
+    struct pvclock_time page = {
+        .version = 2, .flags = FLAG_TSC_STABLE, .tsc_timestamp = clock_now() + vcpu->tsc_offset};
+
+    set_scale(&page, clock_hz());
+    page.system_time = guest_ns(&page, page.tsc_timestamp);
+    return page;
 }
 
 bool pvclock_write_wall_clock(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
     /* The guest adds its system time: when that was 0. */
-    uint64_t started = clock_wall_ns() - system_time(vcpu);
+    uint64_t started = clock_wall_ns() - clock_page(vcpu).system_time;
     struct pvclock_wall_clock page = {
         .version = 2,
         .seconds = (uint32_t)(started / 1000000000),
@@ -64,13 +76,10 @@ bool pvclock_write_wall_clock(struct vcpu *vcpu, uint32_t index, uint64_t value)
 
 bool pvclock_write_system_time(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
-    struct pvclock_time page = {.version = 2, .flags = FLAG_TSC_STABLE};
+    struct pvclock_time page = clock_page(vcpu);
 
     (void)index;
     if (!(value & SYSTEM_TIME_ENABLE))
         return true;
-    scale(clock_hz(), &page.tsc_to_system_mul, &page.tsc_shift);
-    page.tsc_timestamp = clock_now() + vcpu->tsc_offset;
-    page.system_time = system_time(vcpu);
     return guest_mem_write(&vcpu->vm->mem, GPA(value & ~(uint64_t)3), &page, sizeof page) == 0;
 }
