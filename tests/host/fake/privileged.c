@@ -9,7 +9,7 @@
 #define ESCAPE 0x0f
 
 struct fake_cpu fake_cpu;
-static struct sigaction previous; /* a fault of another kind is the sanitizer's */
+static struct sigaction previous; /* takes a fault of another kind */
 
 /* In the order of the instruction set's register numbers. */
 static const int gregs[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -57,15 +57,17 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     int length = emulate(r, (const uint8_t *)r[REG_RIP]);
 
     r[REG_RIP] += length;
-    if (length == 0 && previous.sa_sigaction)
+    if (length == 0)
         previous.sa_sigaction(signal, info, context);
 }
 
-void fake_cpu_reset(void)
+void fake_cpu_begin(void)
 {
-    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    const struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    struct sigaction old;
 
     fake_cpu = (struct fake_cpu){0};
-    if (!previous.sa_sigaction)
-        ASSERT(sigaction(SIGSEGV, &action, &previous) == 0);
+    ASSERT(sigaction(SIGSEGV, &action, &old) == 0);
+    if (old.sa_sigaction != on_fault)
+        previous = old;
 }

@@ -169,7 +169,6 @@ void fake_vcpu_init(struct fake_vcpu *f)
 {
     memset(f, 0, sizeof *f);
     fake_clock_reset();
-    fake_cpu_reset();
     build_vm(f);
     guest_cpuid_init(&f->cpuid, 0, 1);
     fake_vcpu_cpuid(f, 0x80000008)->eax = 48 << 8 | FAKE_VCPU_ADDRESS_BITS;
