@@ -6,6 +6,7 @@
 #include "arch/x86/guest/cr.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/guest/cpuid.h"
+#include "arch/x86/paging_format.h"
 #include "drivers/virt/lapic.h"
 #include "kernel/lib/bytes.h"
 
@@ -70,21 +71,39 @@ uint64_t cr4_guest_owned(const struct vcpu *vcpu)
     return cr4_allowed(vcpu) & ~(CR4_FOLLOWED | CR4_MCE);
 }
 
-/* PAE paging without long mode: the CPU holds the four entries, and an engine loads them with the guest. */
+/* --- PAE paging without long mode: the CPU holds the four entries, and an engine loads them --- */
+
+#define PDPTES         4
+#define PDPTE_RESERVED (PTE_RW | PTE_US | PTE_A | PTE_D | PTE_PS | PTE_G)
+
+/* Writes that load them while PAE paging is on (SDM 3A, "PDPTE Registers"). */
+#define CR0_LOADS_PDPTES (CR0_PG | CR0_CD | CR0_NW)
+#define CR4_LOADS_PDPTES (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)
+
+/* Those, and all above the addresses that this guest can have. */
+static uint64_t reserved_in_pdpte(const struct vcpu *vcpu)
+{
+    unsigned physical_bits = guest_cpuid_find(vcpu->cpuid, 0x80000008, 0)->eax & 0xff;
+
+    return ~(BIT(physical_bits) - 1) | PDPTE_RESERVED;
+}
+
+/* All four or none. VM entry would refuse what is refused here. */
 static bool load_pdptes(struct vcpu *vcpu)
 {
-    uint8_t entries[32];
-    uint64_t cr3 = vcpu_ops->get(vcpu, VCPU_CR3) & 0xffffffe0u;
+    uint8_t bytes[PDPTES * sizeof(uint64_t)];
+    uint64_t cr3 = vcpu_ops->get(vcpu, VCPU_CR3) & 0xffffffe0u, reserved = reserved_in_pdpte(vcpu);
 
-    if (guest_mem_read(&vcpu->vm->mem, GPA(cr3), entries, sizeof entries) != 0)
+    if (guest_mem_read(&vcpu->vm->mem, GPA(cr3), bytes, sizeof bytes) != 0)
         return false;
-    for (unsigned i = 0; i < 4; i++) {
-        uint64_t e = get_le64(entries + 8 * i);
+    for (unsigned i = 0; i < PDPTES; i++) {
+        uint64_t entry = get_le64(bytes + sizeof entry * i);
 
-        if ((e & 1) && (e & 0xfff00000000001e6ull))
+        if ((entry & PTE_P) && (entry & reserved))
             return false;
-        vcpu_ops->set(vcpu, VCPU_PDPTE0 + i, e);
     }
+    for (unsigned i = 0; i < PDPTES; i++)
+        vcpu_ops->set(vcpu, VCPU_PDPTE0 + i, get_le64(bytes + sizeof(uint64_t) * i));
     return true;
 }
 
@@ -93,43 +112,45 @@ static bool uses_pdptes(uint64_t cr0, uint64_t cr4, uint64_t efer)
     return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA);
 }
 
-/* Entering and leaving IA-32e mode (SDM 3A, "Initializing IA-32e Mode"). */
+/* Entering and leaving IA-32e mode (SDM 3A, "Initializing IA-32e Mode"): neither from 64-bit code. */
 static bool switch_long_mode(struct vcpu *vcpu, uint64_t cr0, uint64_t *efer)
 {
     struct segment cs;
 
     if (!(*efer & EFER_LME))
         return true;
+    vcpu_ops->get_segment(vcpu, SEG_CS, &cs);
+    if (cs.attributes & SEG_ATTR_L)
+        return false;
     if (!(cr0 & CR0_PG)) {
         *efer &= ~EFER_LMA;
         return true;
     }
-    vcpu_ops->get_segment(vcpu, SEG_CS, &cs);
-    if (!(vcpu_ops->get(vcpu, VCPU_CR4) & CR4_PAE) || (cs.attributes & SEG_ATTR_L))
-        return false;
     *efer |= EFER_LMA;
-    return true;
+    return vcpu_ops->get(vcpu, VCPU_CR4) & CR4_PAE;
+}
+
+static bool is_valid_cr0(uint64_t value, uint64_t cr4)
+{
+    if (value >> 32 || ((value & CR0_NW) && !(value & CR0_CD)))
+        return false;
+    return value & CR0_PG ? value & CR0_PE : !(cr4 & CR4_PCIDE);
 }
 
 static bool write_cr0_value(struct vcpu *vcpu, uint64_t value)
 {
-    uint64_t old = vcpu_ops->get(vcpu, VCPU_CR0), efer = vcpu_ops->get(vcpu, VCPU_EFER);
-    uint64_t cr4 = vcpu_ops->get(vcpu, VCPU_CR4);
+    uint64_t changed = vcpu_ops->get(vcpu, VCPU_CR0) ^ value, cr4 = vcpu_ops->get(vcpu, VCPU_CR4);
+    uint64_t efer = vcpu_ops->get(vcpu, VCPU_EFER);
 
-    if (value >> 32 || ((value & CR0_PG) && !(value & CR0_PE)) || ((value & CR0_NW) && !(value & CR0_CD)))
+    if (!is_valid_cr0(value, cr4))
         return false;
-    value = (value & CR0_DEFINED) | CR0_ET;
-    if ((old ^ value) & CR0_PG) {
-        uint64_t new_efer = efer;
-
-        if (!switch_long_mode(vcpu, value, &new_efer) || (uses_pdptes(value, cr4, new_efer) && !load_pdptes(vcpu)))
-            return false;
-        if (!(value & CR0_PG) && (cr4 & CR4_PCIDE))
-            return false;
-        if (new_efer != efer)
-            vcpu_ops->set(vcpu, VCPU_EFER, new_efer);
-    }
-    vcpu_ops->set(vcpu, VCPU_CR0, value);
+    if ((changed & CR0_PG) && !switch_long_mode(vcpu, value, &efer))
+        return false;
+    if ((changed & CR0_LOADS_PDPTES) && uses_pdptes(value, cr4, efer) && !load_pdptes(vcpu))
+        return false;
+    if (changed & CR0_PG)
+        vcpu_ops->set(vcpu, VCPU_EFER, efer);
+    vcpu_ops->set(vcpu, VCPU_CR0, (value & CR0_DEFINED) | CR0_ET);
     return true;
 }
 
@@ -144,7 +165,7 @@ static bool write_cr4_value(struct vcpu *vcpu, uint64_t value)
         return false;
     if ((value & ~old & CR4_PCIDE) && (!(efer & EFER_LMA) || (vcpu_ops->get(vcpu, VCPU_CR3) & 0xfff)))
         return false;
-    if (((old ^ value) & CR4_PAE) && uses_pdptes(cr0, value, efer) && !load_pdptes(vcpu))
+    if (((old ^ value) & CR4_LOADS_PDPTES) && uses_pdptes(cr0, value, efer) && !load_pdptes(vcpu))
         return false;
     vcpu_ops->set(vcpu, VCPU_CR4, value);
     guest_cpuid_update(vcpu->cpuid, value, vcpu->xcr0);
