@@ -111,6 +111,13 @@ int access_read(struct vcpu *vcpu, const struct gva_context *c, gva_t linear, un
     return 0;
 }
 
+int access_probe_write(struct vcpu *vcpu, const struct gva_context *c, gva_t linear, unsigned width)
+{
+    struct pieces p;
+
+    return translate(vcpu, c, linear, width, ACCESS_WRITE, &p);
+}
+
 int access_write(struct vcpu *vcpu, const struct gva_context *c, gva_t linear, unsigned width, uint64_t value)
 {
     struct pieces p;

@@ -20,6 +20,9 @@ enum decode_mode access_begin(struct vcpu *vcpu, struct gva_context *context, gv
 MUST_CHECK int access_read(struct vcpu *vcpu, const struct gva_context *context, gva_t linear, unsigned width, uint64_t *value);
 MUST_CHECK int access_write(struct vcpu *vcpu, const struct gva_context *context, gva_t linear, unsigned width, uint64_t value);
 
+/* Would a write go through? Raises what it would raise. */
+MUST_CHECK int access_probe_write(struct vcpu *vcpu, const struct gva_context *context, gva_t linear, unsigned width);
+
 /* At one guest-physical address, within a page: RAM, else the bus. */
 uint64_t access_read_physical(struct vcpu *vcpu, gpa_t address, unsigned width);
 void access_write_physical(struct vcpu *vcpu, gpa_t address, unsigned width, uint64_t value);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Port I/O. IN and OUT are a bus access and no more. INS and OUTS move through guest memory, a bounded
- * number of iterations an exit, so that a REP of 2^32 neither blocks nor delays anything (SDM 2A, "INS/INSB/INSW/INSD").
+ * Port I/O. IN and OUT are a bus access and no more. INS and OUTS move through guest memory, a
+ * bounded number of iterations an exit, so that a REP of 2^32 neither blocks nor delays anything
+ * (SDM 2A, "INS/INSB/INSW/INSD").
  */
 #include "arch/x86/guest/io.h"
 #include "arch/x86/guest/access.h"
 #include "arch/x86/regs.h"
 #include "kernel/lib/bytes.h"
+#include "kernel/lib/errno.h"
 
 #define ITERATIONS_MAX 64u
 
@@ -19,46 +21,81 @@ static void merge_rax(struct vcpu *vcpu, unsigned width, uint64_t value)
         vcpu->gpr[GPR_RAX] = (vcpu->gpr[GPR_RAX] & ~bytes_mask(width)) | value;
 }
 
-static uint64_t segment_base(struct vcpu *vcpu, enum segment_register which, enum decode_mode mode)
-{
-    struct segment s;
-
-    if (mode == DECODE_64 && which != SEG_FS && which != SEG_GS)
-        return 0;
-    vcpu_ops->get_segment(vcpu, which, &s);
-    return s.base;
-}
-
 struct string_io {
     struct vcpu *vcpu;
     const struct vcpu_exit *exit;
     struct gva_context gva;
-    uint64_t base;           /* of the operand's segment */
-    unsigned address_width;  /* bytes: which part of RCX, RSI, RDI counts */
+    enum decode_mode mode;
+    enum segment_register segment_register;
+    struct segment segment; /* the operand's; of it counts only the base in 64-bit mode */
+    unsigned address_width; /* bytes: which part of RCX, RSI, RDI counts */
     enum gpr pointer;
 };
 
+static bool has_segments(const struct string_io *s)
+{
+    return s->mode != DECODE_64;
+}
+
 /* Prefixes: the address size and, for OUTS, the segment (SDM 2A, "Instruction Prefixes"). */
-static void read_prefixes(struct string_io *s, enum decode_mode mode, const uint8_t *bytes, size_t count)
+static void read_prefixes(struct string_io *s, const uint8_t *bytes, size_t count)
 {
     static const struct {
         uint8_t prefix;
         enum segment_register segment;
-    } overrides[] = {{0x26, SEG_ES}, {0x2e, SEG_CS}, {0x36, SEG_SS}, {0x3e, SEG_DS}, {0x64, SEG_FS}, {0x65, SEG_GS}};
-    enum segment_register segment = s->exit->io.is_in ? SEG_ES : SEG_DS;
+        bool is_null_in_64_bit_mode;
+    } overrides[] = {{0x26, SEG_ES, true}, {0x2e, SEG_CS, true},  {0x36, SEG_SS, true},
+                     {0x3e, SEG_DS, true}, {0x64, SEG_FS, false}, {0x65, SEG_GS, false}};
     bool has_address_prefix = false;
 
+    s->segment_register = s->exit->io.is_in ? SEG_ES : SEG_DS;
     for (size_t i = 0; i < count && (bytes[i] & 0xfc) != 0x6c; i++) {
         has_address_prefix |= bytes[i] == 0x67;
         for (unsigned n = 0; n < ARRAY_SIZE(overrides) && !s->exit->io.is_in; n++)
-            if (bytes[i] == overrides[n].prefix)
-                segment = overrides[n].segment;
+            if (bytes[i] == overrides[n].prefix && (has_segments(s) || !overrides[n].is_null_in_64_bit_mode))
+                s->segment_register = overrides[n].segment;
     }
-    s->address_width = mode;
+    s->address_width = s->mode;
     if (has_address_prefix)
-        s->address_width = mode == DECODE_32 ? 2 : 4;
-    s->base = segment_base(s->vcpu, segment, mode);
+        s->address_width = s->mode == DECODE_32 ? 2 : 4;
+}
+
+static void find_operand(struct string_io *s)
+{
     s->pointer = s->exit->io.is_in ? GPR_RDI : GPR_RSI;
+    vcpu_ops->get_segment(s->vcpu, s->segment_register, &s->segment);
+    if (!has_segments(s) && s->segment_register != SEG_FS && s->segment_register != SEG_GS)
+        s->segment.base = 0;
+}
+
+/* The CPU leaves this to us: the exit comes before it (SDM 3A, "Limit Checking", "Type Checking").
+ */
+static bool is_in_segment(const struct segment *s, uint64_t offset, unsigned width, bool is_write)
+{
+    uint64_t last = offset + width - 1;
+    bool is_code = s->attributes & SEG_TYPE_CODE;
+
+    if (!(s->attributes & SEG_ATTR_P))
+        return false;
+    if (is_write ? is_code || !(s->attributes & SEG_TYPE_WRITABLE) : is_code && !(s->attributes & SEG_TYPE_READABLE))
+        return false;
+    if (is_code || !(s->attributes & SEG_TYPE_EXPANDS_DOWN))
+        return last <= s->limit;
+    return offset > s->limit && last <= (s->attributes & SEG_ATTR_DB ? UINT32_MAX : UINT16_MAX);
+}
+
+/* Outside of 64-bit mode, linear addresses have 32 bits. */
+static int linear_address(struct string_io *s, uint64_t offset, gva_t *linear)
+{
+    *linear = GVA(s->segment.base + offset);
+    if (!has_segments(s))
+        return 0;
+    if (!is_in_segment(&s->segment, offset, s->exit->io.width, s->exit->io.is_in)) {
+        vcpu_raise_with_code(s->vcpu, s->segment_register == SEG_SS ? X86_SS : X86_GP, 0);
+        return -EFAULT;
+    }
+    linear->value = (uint32_t)linear->value;
+    return 0;
 }
 
 static void set_address_register(struct string_io *s, enum gpr which, uint64_t value)
@@ -68,26 +105,41 @@ static void set_address_register(struct string_io *s, enum gpr which, uint64_t v
     *reg = s->address_width == 4 ? (uint32_t)value : (*reg & ~mask) | (value & mask);
 }
 
-static int move_one(struct string_io *s)
+/* What a device gives, it has given: it is asked only when the byte has a place to go. */
+static int move_in(struct string_io *s, gva_t linear)
 {
     struct vcpu *vcpu = s->vcpu;
     unsigned width = s->exit->io.width;
-    uint64_t offset = vcpu->gpr[s->pointer] & bytes_mask(s->address_width), value = 0;
-    gva_t linear = GVA(s->base + offset);
-    int error;
+    uint64_t value;
+    int error = access_probe_write(vcpu, &s->gva, linear, width);
 
-    if (!(s->gva.efer & EFER_LMA))
-        linear.value = (uint32_t)linear.value;
-    if (s->exit->io.is_in) {
-        io_bus_read(&vcpu->vm->ports, s->exit->io.port, width, &value);
-        error = access_write(vcpu, &s->gva, linear, width, value);
-    } else {
-        error = access_read(vcpu, &s->gva, linear, width, &value);
-        if (!error)
-            io_bus_write(&vcpu->vm->ports, s->exit->io.port, width, value);
-    }
+    if (error)
+        return error;
+    io_bus_read(&vcpu->vm->ports, s->exit->io.port, width, &value);
+    return access_write(vcpu, &s->gva, linear, width, value);
+}
+
+static int move_out(struct string_io *s, gva_t linear)
+{
+    struct vcpu *vcpu = s->vcpu;
+    uint64_t value;
+    int error = access_read(vcpu, &s->gva, linear, s->exit->io.width, &value);
+
     if (!error)
-        set_address_register(s, s->pointer, offset + (s->gva.rflags & RFLAGS_DF ? -(uint64_t)width : width));
+        io_bus_write(&vcpu->vm->ports, s->exit->io.port, s->exit->io.width, value);
+    return error;
+}
+
+static int move_one(struct string_io *s)
+{
+    uint64_t offset = s->vcpu->gpr[s->pointer] & bytes_mask(s->address_width), width = s->exit->io.width;
+    gva_t linear;
+    int error = linear_address(s, offset, &linear);
+
+    if (!error)
+        error = s->exit->io.is_in ? move_in(s, linear) : move_out(s, linear);
+    if (!error)
+        set_address_register(s, s->pointer, offset + (s->gva.rflags & RFLAGS_DF ? -width : width));
     return error;
 }
 
@@ -108,17 +160,17 @@ static enum verdict handle_string(struct vcpu *vcpu, const struct vcpu_exit *exi
     struct string_io s = {.vcpu = vcpu, .exit = exit};
     uint8_t bytes[INSTRUCTION_BYTES_MAX];
     struct gva_fault fault;
-    enum decode_mode mode;
     size_t fetched;
     gva_t rip;
 
-    mode = access_begin(vcpu, &s.gva, &rip);
+    s.mode = access_begin(vcpu, &s.gva, &rip);
     fetched = gva_fetch(&s.gva, rip, bytes, sizeof bytes, &fault);
     if (fetched == 0) {
         access_fault(vcpu, fault.error, fault.address, fault.error_code);
         return VERDICT_RESUME;
     }
-    read_prefixes(&s, mode, bytes, fetched);
+    read_prefixes(&s, bytes, fetched);
+    find_operand(&s);
     if (exit->io.has_rep)
         return repeat(&s);
     return move_one(&s) == 0 ? VERDICT_NEXT : VERDICT_RESUME;

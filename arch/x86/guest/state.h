@@ -34,6 +34,10 @@ struct segment {
 #define SEG_ATTR_L         0x2000u
 #define SEG_ATTR_DB        0x4000u
 #define SEG_ATTR_G         0x8000u
+#define SEG_TYPE_CODE          0x8u /* bits of the type of code and data */
+#define SEG_TYPE_READABLE      0x2u /* code */
+#define SEG_TYPE_WRITABLE      0x2u /* data */
+#define SEG_TYPE_EXPANDS_DOWN  0x4u /* data */
 #define SEG_TYPE_CODE_RX_A   0xbu
 #define SEG_TYPE_DATA_RW_A   0x3u
 #define SEG_TYPE_TSS_BUSY    0xbu
