@@ -34,7 +34,9 @@ const char *panic_symbol(uint64_t address, uint64_t *offset)
     unsigned low = 0, high = &symbol_count ? symbol_count : 0;
 
     *offset = 0;
-    if (address < (uint64_t)text_start || address >= (uint64_t)text_end || high == 0)
+    if (address < (uint64_t)text_start || address >= (uint64_t)text_end)
+        return "?";
+    if (high == 0 || at < symbol_table[0].text_offset)
         return "?";
     while (high - low > 1) {
         unsigned middle = (low + high) / 2;
@@ -48,13 +50,19 @@ const char *panic_symbol(uint64_t address, uint64_t *offset)
     return symbol_names + symbol_table[low].name_offset;
 }
 
-static void print_caller(void *context, uint64_t address)
+static void print_address(uint64_t address)
 {
     uint64_t offset;
     const char *name = panic_symbol(address, &offset);
 
-    (void)context;
     log_error("panic", "  %016lx %s+%#lx", address, name, offset);
+}
+
+/* The last byte of the call: where that does not return, its return address is the next function's. */
+static void print_caller(void *context, uint64_t return_address)
+{
+    (void)context;
+    print_address(return_address - 1);
 }
 
 void panic_start(void)
@@ -80,7 +88,7 @@ void panic_stop_if_asked(void)
 void panic_finish(uint64_t rip, uint64_t frame)
 {
     log_error("panic", "backtrace of cpu%u:", this_pcpu()->id);
-    print_caller(NULL, rip);
+    print_address(rip);
     arch_backtrace(frame, print_caller, NULL);
     for (unsigned i = 0; i < pcpu_count; i++)
         if (pcpus[i].current)
@@ -100,5 +108,5 @@ void panic_at(const char *file, int line, const char *format, ...)
     va_end(args);
     log_error("panic", "%s:%d: %s", file, line, text);
     arch_log_registers();
-    panic_finish((uint64_t)__builtin_return_address(0), (uint64_t)__builtin_frame_address(0));
+    panic_finish((uint64_t)__builtin_return_address(0) - 1, (uint64_t)__builtin_frame_address(0));
 }

@@ -29,10 +29,13 @@ $(HOST_BUILD)/$(1)/ringmaster.a: $(HOST_SOURCES:%.c=$(HOST_BUILD)/$(1)/%.o)
 	$(Q)ar rcs $$@ $$^
 $(HOST_BUILD)/$(1)/%_test: $(HOST_BUILD)/$(1)/tests/host/%_test.o $(HOST_BUILD)/$(1)/ringmaster.a
 	$(Q)$(1) $(HOST_CFLAGS) $$(filter %.o,$$^) $(HOST_BUILD)/$(1)/ringmaster.a -lcmocka $$(if $$(filter decode%,$$*),-lcapstone) -o $$@
-$(foreach test,$(HOST_TESTS),$(if $(REAL_$(test)),$(HOST_BUILD)/$(1)/$(test): $(REAL_$(test):%.c=$(HOST_BUILD)/$(1)/%.o)))
 HOST_PROGRAMS += $(addprefix $(HOST_BUILD)/$(1)/,$(HOST_TESTS))
 endef
-$(foreach compiler,$(HOST_COMPILERS),$(eval $(call host_rules,$(compiler))))
+define host_real_rule
+$(HOST_BUILD)/$(1)/$(2): $(REAL_$(2):%.c=$(HOST_BUILD)/$(1)/%.o)
+endef
+$(foreach compiler,$(HOST_COMPILERS),$(eval $(call host_rules,$(compiler)))\
+    $(foreach test,$(HOST_TESTS),$(eval $(call host_real_rule,$(compiler),$(test)))))
 .SECONDARY:
 
 .PHONY: host-programs host-test
