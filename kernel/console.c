@@ -99,13 +99,6 @@ int console_add_guest(const struct console_guest *guest)
     return guest_count;
 }
 
-/* What was typed for one guest is never another's. */
-static void set_attached(int number)
-{
-    attached = number;
-    input_tail = input_head;
-}
-
 static void emit_prefix(int number)
 {
     if (attached == number)
@@ -115,17 +108,19 @@ static void emit_prefix(int number)
     emit_text("] ");
 }
 
-/* A bare CR redraws the line; only LF ends it. */
+/* A bare CR redraws the line; only LF ends it. Returns that come before any text stay before the name, which they would hide. */
 static void emit_guest_bytes(int number, const char *bytes, size_t count)
 {
     size_t start = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (!in_line && bytes[i] != '\n' && bytes[i] != '\r') {
+        bool is_end = bytes[i] == '\n', is_blank = is_end || bytes[i] == '\r';
+
+        if (!in_line && !is_blank) {
             emit_prefix(number);
             in_line = true;
         }
-        if (bytes[i] == '\n') {
+        if (is_end || !in_line) {
             emit(bytes + start, i + 1 - start);
             start = i + 1;
             in_line = false;
@@ -148,6 +143,17 @@ static void flush_line(int number)
     if (p->count > 0)
         stream(number, p->bytes, p->count);
     p->count = 0;
+}
+
+/* What was typed for one guest is never another's; lines that still wait show before the view changes. */
+static void set_attached(int number)
+{
+    for (int i = 1; i <= guest_count && attached == 0; i++)
+        flush_line(i);
+    switch_source(SOURCE_LOG);
+    if (number != attached)
+        input_tail = input_head;
+    attached = number;
 }
 
 /* Several guests at once write byte by byte: only whole lines keep the log readable. */
@@ -201,7 +207,6 @@ void console_attach(int number)
 {
     uint64_t flags = console_enter();
 
-    switch_source(SOURCE_LOG);
     set_attached(number);
     console_leave(flags);
 }
@@ -234,11 +239,7 @@ static void attach_by_key(uint8_t key)
 
     if (number > guest_count || (number && !guests[number].receive))
         return;
-    switch_source(SOURCE_LOG);
     set_attached(number);
-    if (number)
-        flush_line(number);
-    switch_source(SOURCE_LOG);
     format_text(line, sizeof line, "console: %s%s\r\n", number ? "attached to " : "all guests",
                 number ? guests[number].name : "");
     emit_text(line);

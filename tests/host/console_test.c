@@ -114,7 +114,7 @@ static void test_bytes_may_come_one_by_one(void **state)
     assert_string_equal(screen, "[web] ab\r\n[web] c\n\n");
 }
 
-static void test_a_line_that_another_source_ends(void **state)
+static void test_a_line_waits_for_its_end(void **state)
 {
     (void)state;
     say(WEB, "half");
@@ -123,7 +123,7 @@ static void test_a_line_that_another_source_ends(void **state)
     say(DB, "prompt> ");
     say(WEB, "x\n");
     say(DB, "typed\n");
-    assert_string_equal(screen, "[web] half\r\nlog\r\n[web] other half\n[db] prompt> \r\n[web] x\n[db] typed\n");
+    assert_string_equal(screen, "log\r\n[web] halfother half\n[web] x\n[db] prompt> typed\n");
 }
 
 static void test_a_source_goes_on_in_its_own_line(void **state)
@@ -255,9 +255,10 @@ static void test_an_unknown_escape_is_swallowed(void **state)
 static void test_help_is_a_line_of_its_own(void **state)
 {
     (void)state;
+    console_attach(WEB);
     say(WEB, "half");
     type("\x01h");
-    assert_non_null(strstr(screen, "[web] half\r\nconsole: Ctrl-A h help"));
+    assert_non_null(strstr(screen, "half\r\nconsole: Ctrl-A h help"));
 }
 
 static void test_a_dump_is_asked_for_once(void **state)
@@ -406,7 +407,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_a_guests_lines_have_its_name, setup),
         cmocka_unit_test_setup(test_bytes_may_come_one_by_one, setup),
-        cmocka_unit_test_setup(test_a_line_that_another_source_ends, setup),
+        cmocka_unit_test_setup(test_a_line_waits_for_its_end, setup),
         cmocka_unit_test_setup(test_a_source_goes_on_in_its_own_line, setup),
         cmocka_unit_test_setup(test_the_name_comes_behind_leading_returns, setup),
         cmocka_unit_test_setup(test_nothing_is_shown_of_nothing, setup),

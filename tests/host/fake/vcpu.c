@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/host/fake/fake.h"
 #include "tests/host/fake/vcpu.h"
+#include "arch/x86/guest/gva.h"
+#include "arch/x86/guest/msr.h"
 #include "arch/x86/regs.h"
 
 static struct fake_vcpu *fake_of(struct vcpu *vcpu)
@@ -23,6 +25,21 @@ static void set(struct vcpu *vcpu, enum vcpu_register which, uint64_t value)
 static void get_segment(struct vcpu *vcpu, enum segment_register which, struct segment *segment)
 {
     *segment = fake_of(vcpu)->segments[which];
+}
+
+static void get_code_context(struct vcpu *vcpu, struct gva_context *context,
+                             struct code_position *code)
+{
+    const struct fake_vcpu *f = fake_of(vcpu);
+
+    context->cr0 = f->registers[VCPU_CR0];
+    context->cr3 = f->registers[VCPU_CR3];
+    context->cr4 = f->registers[VCPU_CR4];
+    context->efer = f->registers[VCPU_EFER];
+    context->rflags = f->registers[VCPU_RFLAGS];
+    context->cpl = f->segments[SEG_SS].attributes >> SEG_ATTR_DPL_SHIFT & 3;
+    code->rip = f->registers[VCPU_RIP];
+    code->cs_attributes = f->segments[SEG_CS].attributes;
 }
 
 static bool is_open(struct vcpu *vcpu, enum event_window window)
@@ -58,6 +75,7 @@ static const struct vcpu_ops engine = {
     .name = "fake",
     .get = get,
     .set = set,
+    .get_code_context = get_code_context,
     .get_segment = get_segment,
     .is_open = is_open,
     .want_window = want_window,
@@ -69,11 +87,16 @@ const struct vcpu_ops *vcpu_ops = &engine;
 
 /* --- the run loop's part: kernel/vcpu.c is not hosted --- */
 
+void vcpu_request(struct vcpu *vcpu, uint32_t requests)
+{
+    vcpu->requests |= requests;
+}
+
 void vm_stop(struct vm *vm, enum stop_reason reason)
 {
     if (vm->stop_reason == STOP_NONE)
         vm->stop_reason = reason;
-    vm->vcpu->requests |= REQUEST_STOP;
+    vcpu_request(vm->vcpu, REQUEST_STOP);
 }
 
 void vcpu_dump(struct vcpu *vcpu, const char *why)
@@ -172,10 +195,12 @@ void fake_vcpu_init(struct fake_vcpu *f)
     build_vm(f);
     guest_cpuid_init(&f->cpuid, 0, 1);
     fake_vcpu_cpuid(f, 0x80000008)->eax = 48 << 8 | FAKE_VCPU_ADDRESS_BITS;
+    msr_init();
     set_flat_segments(f);
     f->vcpu.vm = &f->vm;
     f->vcpu.lapic = &f->platform.lapic;
     f->vcpu.cpuid = &f->cpuid;
+    f->vcpu.physical_bits = FAKE_VCPU_ADDRESS_BITS;
     f->registers[VCPU_CR0] = CR0_PE | CR0_ET;
     f->registers[VCPU_RFLAGS] = RFLAGS_ONE | RFLAGS_IF;
     f->is_open[WINDOW_INTERRUPT] = f->is_open[WINDOW_NMI] = true;
