@@ -83,9 +83,7 @@ uint64_t cr4_guest_owned(const struct vcpu *vcpu)
 /* Those, and all above the addresses that this guest can have. */
 static uint64_t reserved_in_pdpte(const struct vcpu *vcpu)
 {
-    unsigned physical_bits = guest_cpuid_find(vcpu->cpuid, 0x80000008, 0)->eax & 0xff;
-
-    return ~(BIT(physical_bits) - 1) | PDPTE_RESERVED;
+    return ~(BIT(vcpu->physical_bits) - 1) | PDPTE_RESERVED;
 }
 
 /* All four or none. VM entry would refuse what is refused here. */
