@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Theory: every conversion, flag, width, precision and length gives what libc's snprintf gives, at every
- * buffer size, and never touches a byte behind the buffer. Where we differ on purpose (# of 0, %p), the
- * header says so and so does a test.
+ * Theory: every conversion, flag, width, precision and length gives what libc's snprintf gives, at
+ * every buffer size, and never touches a byte behind the buffer. Where we differ on purpose (# of
+ * 0, %p), the header says so and so does a test.
  */
 #include "tests/host/fake/fake.h"
 #include "kernel/lib/format.h"
@@ -13,19 +13,19 @@
 static char ours[512], theirs[512];
 
 /* Compares the whole text and each truncation; size is the exact end of a heap block, for ASan. */
-#define assert_same(...)                                                                           \
-    do {                                                                                           \
-        int length = snprintf(theirs, sizeof theirs, __VA_ARGS__);                                 \
-        assert_int_equal(format_text(ours, sizeof ours, __VA_ARGS__), length);                     \
-        assert_string_equal(ours, theirs);                                                         \
-        for (size_t size = 1; size <= (size_t)length + 1; size++) {                                \
-            char *exact = malloc(size), expected[512];                                             \
-            snprintf(expected, size, __VA_ARGS__);                                                 \
-            assert_int_equal(format_text(exact, size, __VA_ARGS__), length);                       \
-            assert_string_equal(exact, expected);                                                  \
-            free(exact);                                                                           \
-        }                                                                                          \
-        assert_int_equal(format_text(NULL, 0, __VA_ARGS__), length);                               \
+#define assert_same(...)                                                       \
+    do {                                                                       \
+        int length = snprintf(theirs, sizeof theirs, __VA_ARGS__);             \
+        assert_int_equal(format_text(ours, sizeof ours, __VA_ARGS__), length); \
+        assert_string_equal(ours, theirs);                                     \
+        for (size_t size = 1; size <= (size_t)length + 1; size++) {            \
+            char *exact = malloc(size), expected[512];                         \
+            snprintf(expected, size, __VA_ARGS__);                             \
+            assert_int_equal(format_text(exact, size, __VA_ARGS__), length);   \
+            assert_string_equal(exact, expected);                              \
+            free(exact);                                                       \
+        }                                                                      \
+        assert_int_equal(format_text(NULL, 0, __VA_ARGS__), length);           \
     } while (0)
 
 /* The compiler's own check wants literals, so each format is spelled out for each value. */
@@ -46,7 +46,8 @@ static char ours[512], theirs[512];
 
 static void test_integers(void **state)
 {
-    static const int values[] = {0, 1, -1, 7, -10, 42, 255, 256, -129, 65535, 123456789, INT_MAX, INT_MIN};
+    static const int values[] = {0,   1,    -1,    7,         -10,     42,     255,
+                                 256, -129, 65535, 123456789, INT_MAX, INT_MIN};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(values); i++)
@@ -55,7 +56,8 @@ static void test_integers(void **state)
 
 static void test_long_integers(void **state)
 {
-    static const long values[] = {0, 1, -1, INT_MAX + 1l, INT_MIN - 1l, 0x7fffffffff, LONG_MAX, LONG_MIN};
+    static const long values[] = {0,        1,       -1, INT_MAX + 1l, INT_MIN - 1l, 0x7fffffffff,
+                                  LONG_MAX, LONG_MIN};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
@@ -93,7 +95,8 @@ static void test_hexadecimal_prefix(void **state)
 static void test_the_prefix_is_always_0x(void **state)
 {
     (void)state;
-    assert_int_equal(format_text(ours, sizeof ours, "%#x %#X %p %p", 0u, 0xabu, (void *)0, (void *)0xabc), 18);
+    assert_int_equal(
+        format_text(ours, sizeof ours, "%#x %#X %p %p", 0u, 0xabu, (void *)0, (void *)0xabc), 18);
     assert_string_equal(ours, "0x0 0xAB 0x0 0xabc");
 }
 
@@ -127,7 +130,8 @@ static void test_characters_and_percent(void **state)
 /* A format that ends within a conversion: ours never reads behind its end. */
 static void test_a_format_that_ends_too_early(void **state)
 {
-    const char *volatile formats[] = {"a%", "a%-", "a%0", "a%12", "a%.", "a%.3", "a%l", "a%ll", "a%#"};
+    const char *volatile formats[] = {"a%",   "a%-", "a%0",  "a%12", "a%.",
+                                      "a%.3", "a%l", "a%ll", "a%#"};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Theory: the freestanding functions agree with libc's for every length, offset and overlap that is small
- * enough to try them all. They come in by inclusion under other names, because libc's are in use here.
+ * Theory: the freestanding functions agree with libc's for every length, offset and overlap that is
+ * small enough to try them all. They come in by inclusion under other names, because libc's are in
+ * use here.
  */
 #include "tests/host/fake/fake.h"
 
@@ -73,7 +74,8 @@ static int sign(int n)
 }
 
 /* All strings of up to three characters out of a set with a negative char, against each other. */
-static const char *const words[] = {"", "a", "b", "\x80", "ab", "aa", "a\xff", "\x80g", "abc", "abd", "ab\x80", "aba"};
+static const char *const words[] = {"",      "a",     "b",   "\x80", "ab",     "aa",
+                                    "a\xff", "\x80g", "abc", "abd",  "ab\x80", "aba"};
 
 static void test_comparisons(void **state)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Theory: whatever is armed, moved and cancelled in whatever order, each timer fires once, when it is due
- * and in the order of deadlines, as a plain array with a linear search says. The interrupt is never
- * programmed for later than the earliest deadline. What fires may arm and cancel, and cannot keep
- * timers_run() from returning.
+ * Theory: whatever is armed, moved and cancelled in whatever order, each timer fires once, when it
+ * is due and in the order of deadlines, as a plain array with a linear search says. The interrupt
+ * is never programmed for later than the earliest deadline. What fires may arm and cancel, and
+ * cannot keep timers_run() from returning.
  */
 #include "tests/host/fake/fake.h"
 #include "tests/host/fake/pcpu.h"
@@ -123,7 +123,8 @@ static void random_step(void)
         arm(o, fake_clock + random_below(100));
         break;
     case 4:
-        arm(o, random_below(2) ? UINT64_MAX - random_below(4) : fake_clock - MIN(fake_clock, random_below(50)));
+        arm(o, random_below(2) ? UINT64_MAX - random_below(4)
+                               : fake_clock - MIN(fake_clock, random_below(50)));
         break;
     case 5:
         cancel(o);
@@ -284,7 +285,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_random_sequences_agree_with_a_list, setup),
         cmocka_unit_test_setup(test_each_place_of_the_heap_can_be_left, setup),
-        cmocka_unit_test_setup(test_the_interrupt_is_set_only_when_the_earliest_deadline_moves, setup),
+        cmocka_unit_test_setup(test_the_interrupt_is_set_only_when_the_earliest_deadline_moves,
+                               setup),
         cmocka_unit_test_setup(test_an_interrupt_for_a_cancelled_timer_sets_the_next_one, setup),
         cmocka_unit_test_setup(test_nothing_runs_before_the_interrupt_came, setup),
         cmocka_unit_test_setup(test_cancelling_what_is_not_armed_does_nothing, setup),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Physical CPUs. GS is a program's own in 64-bit user mode: this_pcpu() is the kernel's, unchanged. */
+/* Physical CPUs. GS is a program's own in 64-bit user mode: this_pcpu() is the kernel's, unchanged.
+ */
 #ifndef TESTS_HOST_FAKE_PCPU_H
 #define TESTS_HOST_FAKE_PCPU_H
 

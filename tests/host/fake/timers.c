@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In kernel/timer.c's stead, a plain list: enough for a test, and its clock moves only when told to. */
+/* In kernel/timer.c's stead, a plain list: enough for a test, and its clock moves only when told
+ * to. */
 #include "tests/host/fake/fake.h"
 
 static struct timer *armed; /* linked through sibling */
