@@ -146,6 +146,13 @@ static int vmx_vcpu_create(struct vcpu *vcpu)
     return 0;
 }
 
+/* MOV to CR0 and CR4 flush (SDM 3A, "Operations that Invalidate TLBs and Paging-Structure Caches"); ours do, too. */
+static void flush_linear(struct vcpu *vcpu)
+{
+    if (vmx_has(CONTROL_PROC2, PROC2_ENABLE_VPID))
+        invvpid(INV_SINGLE_CONTEXT, vmx_of(vcpu)->vpid);
+}
+
 static void vmx_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
 {
     struct vmx_vcpu *v = vmx_of(vcpu);
@@ -157,8 +164,7 @@ static void vmx_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
     vmcs_set_start(vcpu, start);
     vmx_start_slice();
     invept(INV_SINGLE_CONTEXT, v->eptp); /* the tables may have been another VM's */
-    if (vmx_has(CONTROL_PROC2, PROC2_ENABLE_VPID))
-        invvpid(INV_SINGLE_CONTEXT, v->vpid);
+    flush_linear(vcpu);
 }
 
 static void vmx_load(struct vcpu *vcpu)
@@ -233,6 +239,8 @@ static void vmx_set(struct vcpu *vcpu, enum vcpu_register which, uint64_t value)
         vmcs_set_cr4(vcpu, value);
     else
         vmwrite(register_field[which], value);
+    if (which == VCPU_CR0 || which == VCPU_CR4)
+        flush_linear(vcpu);
     if (which == VCPU_EFER)
         vmwrite(VMCS_ENTRY_CONTROLS, vmx_caps.controls[CONTROL_ENTRY] | (value & EFER_LMA ? ENTRY_IA32E_MODE_GUEST : 0));
 }
