@@ -90,9 +90,13 @@ static void write_pointers(struct vcpu *vcpu)
     }
     if (vmx_has(CONTROL_PROC2, PROC2_VIRTUALIZE_APIC_ACCESSES))
         vmwrite(VMCS_APIC_ACCESS_ADDRESS, v->apic_access.value);
-    if (vmx_has(CONTROL_PROC2, PROC2_VIRTUAL_INTERRUPTS))
-        for (unsigned i = 0; i < 4; i++)
+    if (vmx_has(CONTROL_PROC2, PROC2_VIRTUAL_INTERRUPTS)) {
+        vmwrite(VMCS_GUEST_INTERRUPT_STATUS, 0);
+        for (unsigned i = 0; i < 4; i++) {
             vmwrite(VMCS_EOI_EXIT_BITMAP0 + 2 * i, 0);
+            v->eoi_bitmap[i] = 0;
+        }
+    }
 }
 
 void vmcs_set_host_cpu(void)
