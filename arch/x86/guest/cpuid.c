@@ -197,7 +197,7 @@ const struct cpuid_result *guest_cpuid_find(const struct guest_cpuid *t, uint32_
             return find_subleaf(t, i, subleaf);
     if (leaf >= 0x40000000 && leaf <= 0x80000008)
         return &no_answer;
-    return find_subleaf(t, t->direct[t->max_basic], subleaf);
+    return guest_cpuid_find(t, t->max_basic, subleaf);
 }
 
 void guest_cpuid_update(struct guest_cpuid *t, uint64_t cr4, uint64_t xcr0)
