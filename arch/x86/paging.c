@@ -127,14 +127,15 @@ void paging_init(const struct memmap *map, hpa_t *early)
 
 static void enable_protections(void)
 {
-    struct cpuid_result leaf7 = cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid_result){0};
+    struct cpuid_result leaf1 = cpuid(1, 0), leaf7 = cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid_result){0};
     uint64_t cr4 = read_cr4() & ~(CR4_TSD | CR4_PCE);
 
     cr4 |= CR4_PGE | CR4_DE;
+    cr4 |= leaf1.edx & CPUID_1_EDX_MCE ? CR4_MCE : 0; /* else a machine check is a shutdown without a word */
     cr4 |= leaf7.ebx & CPUID_7_EBX_SMEP ? CR4_SMEP : 0;
     cr4 |= leaf7.ebx & CPUID_7_EBX_SMAP ? CR4_SMAP : 0;
     cr4 |= leaf7.ecx & CPUID_7_ECX_UMIP ? CR4_UMIP : 0;
-    cr4 |= cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE ? CR4_OSXSAVE : 0;
+    cr4 |= leaf1.ecx & CPUID_1_ECX_XSAVE ? CR4_OSXSAVE : 0;
     write_cr4(cr4);
     write_cr0((read_cr0() & ~(CR0_EM | CR0_TS | CR0_CD | CR0_NW)) | CR0_WP | CR0_NE | CR0_MP);
 }

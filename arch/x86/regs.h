@@ -92,6 +92,7 @@ enum x86_exception {
 #define CPUID_1_ECX_OSXSAVE      (1u << 27)
 #define CPUID_1_ECX_RDRAND       (1u << 30)
 #define CPUID_1_ECX_HYPERVISOR   (1u << 31)
+#define CPUID_1_EDX_MCE          (1u << 7)
 #define CPUID_1_EDX_APIC         (1u << 9)
 #define CPUID_1_EDX_PGE          (1u << 13)
 #define CPUID_7_EBX_SMEP         (1u << 7)

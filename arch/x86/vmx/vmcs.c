@@ -150,7 +150,8 @@ void vmcs_set_cr0(struct vcpu *vcpu, uint64_t value)
 void vmcs_set_cr4(struct vcpu *vcpu, uint64_t value)
 {
     (void)vcpu;
-    vmwrite(VMCS_GUEST_CR4, value | vmx_caps.cr4_fixed0);
+    /* MCE is the host's: with 0 a machine check while the guest runs would shut the CPU down. */
+    vmwrite(VMCS_GUEST_CR4, value | vmx_caps.cr4_fixed0 | (read_cr4() & CR4_MCE));
     vmwrite(VMCS_CR4_SHADOW, value);
 }
 
