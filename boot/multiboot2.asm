@@ -64,8 +64,7 @@ boot_entry:
     jz .no_long_mode
 
     call boot_fill_tables
-    mov eax, cr4
-    or eax, CR4_PAE
+    mov eax, CR4_PAE                            ; and nothing that UEFI left: CR4.LA57 would want five levels
     mov cr4, eax
     mov eax, boot_pml4
     mov cr3, eax
