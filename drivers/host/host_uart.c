@@ -23,6 +23,7 @@
 
 #define IER_ERBFI 0x01
 #define IER_ETBEI 0x02
+#define IIR_NONE_PENDING 0x01
 #define FCR_ENABLE_AND_CLEAR 0x07
 #define LCR_8N1   0x03
 #define LCR_DLAB  0x80
@@ -32,6 +33,8 @@
 #define LSR_TEMT  0x40
 #define FIFO_BYTES 16
 #define BAUD_DIVISOR_115200 1
+
+#define CAUSES_MAX 16u /* at one interrupt: a UART that never settles must not hold the CPU */
 
 #define RING_BYTES 65536u /* a power of two */
 
@@ -104,12 +107,11 @@ void host_uart_use_interrupts(void (*receive)(const uint8_t *bytes, size_t count
     io_out8(COM1 + UART_IER, IER_ERBFI | IER_ETBEI);
 }
 
-void host_uart_interrupt(void)
+static void serve_interrupt(void)
 {
     uint8_t bytes[64];
     size_t count = 0;
 
-    (void)io_in8(COM1 + UART_IIR); /* acknowledges a transmit interrupt */
     while (count < sizeof bytes && (io_in8(COM1 + UART_LSR) & LSR_DR))
         bytes[count++] = io_in8(COM1 + UART_RBR);
     lock_acquire(&ring_lock);
@@ -117,6 +119,16 @@ void host_uart_interrupt(void)
     lock_release(&ring_lock);
     if (count > 0)
         on_receive(bytes, count);
+}
+
+/*
+ * ISA interrupts are edges: while one cause is left the line stays high, and no further interrupt ever comes. Reading
+ * IIR acknowledges a transmit interrupt.
+ */
+void host_uart_interrupt(void)
+{
+    for (unsigned i = 0; i < CAUSES_MAX && !(io_in8(COM1 + UART_IIR) & IIR_NONE_PENDING); i++)
+        serve_interrupt();
 }
 
 /* Takes no lock: the machine may be stopping with the lock held by a CPU that no longer runs. */
