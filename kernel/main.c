@@ -180,6 +180,7 @@ static void preflight(void)
     if (config.on_idle == ON_IDLE_POWEROFF)
         arch_power_off(1);
     log_info("preflight", "halted");
+    host_uart_flush();
     arch_halt();
 }
 

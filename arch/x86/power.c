@@ -115,6 +115,5 @@ void arch_reboot(void)
 
 void arch_halt(void)
 {
-    host_uart_flush();
     cpu_halt_forever();
 }

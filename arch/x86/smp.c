@@ -13,6 +13,7 @@
 #include "arch/x86/descriptors.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/trap.h"
+#include "drivers/host/host_uart.h"
 #include "kernel/heap.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/bytes.h"
@@ -156,8 +157,10 @@ void arch_kick(unsigned cpu)
     apic_send_ipi(pcpus[cpu].apic_id, VECTOR_KICK);
 }
 
+/* They may stop within a driver: who stops them writes without its lock from now on. */
 void arch_stop_others(void)
 {
+    host_uart_break_lock();
     for (unsigned i = 0; i < pcpu_count; i++)
         if (&pcpus[i] != this_pcpu())
             apic_send_nmi(pcpus[i].apic_id);

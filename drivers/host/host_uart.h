@@ -16,4 +16,7 @@ void host_uart_interrupt(void);
 /* Waits until everything queued is out; for panic and power-off. */
 void host_uart_flush(void);
 
+/* For a panic: no lock is waited for from now on. */
+void host_uart_break_lock(void);
+
 #endif
