@@ -61,6 +61,13 @@ void console_add_sink(const struct chardev *sink)
         sinks[sink_count++] = *sink;
 }
 
+void console_remove_sink(const struct chardev *sink)
+{
+    for (unsigned i = 0; i < sink_count; i++)
+        if (sinks[i].write == sink->write && sinks[i].context == sink->context)
+            sinks[i--] = sinks[--sink_count];
+}
+
 static void emit(const char *text, size_t length)
 {
     for (unsigned i = 0; i < sink_count; i++)

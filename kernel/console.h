@@ -15,6 +15,7 @@
 
 /* Adds a place where output goes: COM1, port 0xE9, a screen. Boot CPU, before the APs run. */
 void console_add_sink(const struct chardev *sink);
+void console_remove_sink(const struct chardev *sink);
 
 /* Whole lines of the hypervisor; any CPU. */
 void console_write(const char *text, size_t length);

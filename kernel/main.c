@@ -90,6 +90,19 @@ static void start_screen(void)
     console_add_sink(&screen.chardev);
 }
 
+/* Until the command line is read, every console that is there is used. */
+static void choose_consoles(void)
+{
+    struct chardev uart = host_uart_chardev(), e9 = e9_chardev();
+
+    if (!(config.consoles & HOST_CONSOLE_COM1))
+        console_remove_sink(&uart);
+    if (!(config.consoles & HOST_CONSOLE_E9))
+        console_remove_sink(&e9);
+    if (config.consoles & HOST_CONSOLE_VGA)
+        start_screen();
+}
+
 /* Copied before anything is written to low memory: under UEFI it lies where an AP's first page could be. */
 static void copy_boot_information(uint32_t magic, uint32_t mbi)
 {
@@ -390,10 +403,10 @@ void kernel_main(uint32_t magic, uint32_t mbi)
     start_consoles();
     idt_load();
     copy_boot_information(magic, mbi);
-    start_screen();
-    log_info("main", "Ringmaster, a hypervisor for x86-64");
     host_config_parse(boot.command_line, &config);
     log_level = config.log_level;
+    choose_consoles();
+    log_info("main", "Ringmaster, a hypervisor for x86-64");
     map_memory();
     start_memory();
     stack = smp_init_boot_cpu();
