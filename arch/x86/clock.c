@@ -33,7 +33,10 @@ uint64_t clock_hz(void)
 
 uint64_t clock_wall_ns(void)
 {
-    return boot_wall_ns + clock_ns_from_ticks(clock_now() - boot_tsc);
+    uint64_t now = clock_now();
+
+    /* The TSC of another CPU may lag a little behind the boot CPU's. */
+    return boot_wall_ns + (now > boot_tsc ? clock_ns_from_ticks(now - boot_tsc) : 0);
 }
 
 void clock_delay_ns(uint64_t ns)

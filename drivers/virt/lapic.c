@@ -171,8 +171,7 @@ bool lapic_accept(struct lapic *l, uint8_t vector, bool is_level)
         return false;
     }
     set_trigger_mode(l, vector, is_level);
-    if (vector_set(l, APIC_IRR, vector))
-        return true; /* two requests of one vector are one */
+    vector_set(l, APIC_IRR, vector); /* two requests of one vector are one, but the trigger mode may be another */
     __atomic_store_n(&l->may_have_irr, true, __ATOMIC_RELEASE);
     l->wiring->notify(l->context);
     return true;

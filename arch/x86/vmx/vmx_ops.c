@@ -318,7 +318,9 @@ static void vmx_inject(struct vcpu *vcpu, const struct event *event)
 static void sync_virtual_interrupts(struct vcpu *vcpu)
 {
     struct vmx_vcpu *v = vmx_of(vcpu);
-    int irr = lapic_highest_irr(vcpu->lapic), isr = lapic_highest_isr(vcpu->lapic);
+    /* A software-disabled APIC keeps what is pending to itself. */
+    int irr = lapic_accepts_fixed(vcpu->lapic) ? lapic_highest_irr(vcpu->lapic) : -1;
+    int isr = lapic_highest_isr(vcpu->lapic);
     uint64_t bitmap[4];
 
     vmwrite(VMCS_GUEST_INTERRUPT_STATUS, (uint64_t)MAX(isr, 0) << 8 | (uint64_t)MAX(irr, 0));
