@@ -233,9 +233,15 @@ int console_find_guest(const char *name)
 
 /* --- input --- */
 
+/* With one guest there is no doubt whom one types for. */
+int console_input_target(void)
+{
+    return attached == 0 && guest_count == 1 ? 1 : attached;
+}
+
 static void queue_byte(uint8_t byte)
 {
-    if (attached != 0 && input_head - input_tail < INPUT_QUEUE_SIZE)
+    if (console_input_target() != 0 && input_head - input_tail < INPUT_QUEUE_SIZE)
         input_queue[input_head++ % INPUT_QUEUE_SIZE] = byte;
 }
 
@@ -289,7 +295,7 @@ void console_deliver_input(int number)
     uint64_t flags;
 
     flags = console_enter();
-    while (number == attached && input_tail != input_head)
+    while (number == console_input_target() && input_tail != input_head)
         bytes[count++] = input_queue[input_tail++ % INPUT_QUEUE_SIZE];
     console_leave(flags);
     if (count > 0 && guests[number].receive)

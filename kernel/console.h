@@ -41,6 +41,8 @@ void console_guest_write(int number, const uint8_t *bytes, size_t count);
 /* 0: the unattached view. */
 void console_attach(int number);
 int console_attached(void);
+/* Who gets what is typed; 0: nobody. */
+int console_input_target(void);
 /* The number of the guest of that name, or -ENOENT. */
 int console_find_guest(const char *name);
 

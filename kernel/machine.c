@@ -477,7 +477,7 @@ static int attach_console(struct vm *vm)
 
 void machine_wake_console(void)
 {
-    request_of_console(console_attached(), REQUEST_INPUT);
+    request_of_console(console_input_target(), REQUEST_INPUT);
 }
 
 static int build(struct vm *vm, const struct boot_info *boot, struct random *random, unsigned cpu)
