@@ -16,7 +16,6 @@
 #include "arch/x86/power.h"
 #include "arch/x86/smp.h"
 #include "arch/x86/trap.h"
-#include "arch/x86/vmx/ept.h"
 #include "arch/x86/vmx/vmx_ops.h"
 #include "drivers/host/e9.h"
 #include "drivers/host/host_uart.h"

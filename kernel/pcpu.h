@@ -19,7 +19,7 @@ struct pcpu {
     struct vcpu *current;  /* whose state the CPU holds; NULL: nobody's yet */
     struct timer *timers;  /* root of the pairing heap, earliest deadline */
     volatile bool timer_came; /* its interrupt, since the timers were run */
-    struct arch_cpu *arch; /* stacks, descriptor tables, VMX region */
+    struct arch_cpu *arch; /* stacks, descriptor tables */
     bool is_panicking;
     volatile bool is_online;       /* written by its own CPU once, read by the boot CPU */
     bool runs_guests;              /* likewise, before is_online */

@@ -8,7 +8,7 @@
 
 struct vmx_vcpu {
     hpa_t vmcs;
-    uint32_t *msr_bitmap_page; /* shared by the VM's vCPUs in one APIC mode; here: one a vCPU */
+    uint32_t *msr_bitmap_page; /* where the hypervisor sees msr_bitmap */
     hpa_t msr_bitmap, io_bitmap_a, io_bitmap_b, virtual_apic, apic_access;
     bool is_launched;
     uint16_t vpid;
