@@ -3,6 +3,7 @@
 #include "kernel/io_bus.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/lock.h"
 
 int io_bus_add(struct io_bus *bus, const struct io_region *region)
 {
@@ -70,6 +71,27 @@ static unsigned piece_width(const struct io_region *region, uint64_t offset, uns
     return width;
 }
 
+static uint64_t read_region(const struct io_region *region, uint64_t offset, unsigned width)
+{
+    uint64_t value;
+
+    if (region->lock)
+        lock_acquire(region->lock);
+    value = region->ops->read(region->device, offset, width);
+    if (region->lock)
+        lock_release(region->lock);
+    return value & bytes_mask(width);
+}
+
+static void write_region(const struct io_region *region, uint64_t offset, unsigned width, uint64_t value)
+{
+    if (region->lock)
+        lock_acquire(region->lock);
+    region->ops->write(region->device, offset, width, value & bytes_mask(width));
+    if (region->lock)
+        lock_release(region->lock);
+}
+
 static unsigned read_piece(const struct io_region *region, uint64_t address, unsigned width, uint64_t *value)
 {
     uint64_t offset;
@@ -82,7 +104,7 @@ static unsigned read_piece(const struct io_region *region, uint64_t address, uns
     piece = piece_width(region, offset, width);
     if (piece == 0)
         return 1;
-    *value = region->ops->read(region->device, offset, piece) & bytes_mask(piece);
+    *value = read_region(region, offset, piece);
     return piece;
 }
 
@@ -97,7 +119,7 @@ static unsigned write_piece(const struct io_region *region, uint64_t address, un
     piece = piece_width(region, offset, width);
     if (piece == 0)
         return 1;
-    region->ops->write(region->device, offset, piece, value & bytes_mask(piece));
+    write_region(region, offset, piece, value);
     return piece;
 }
 
@@ -141,7 +163,7 @@ bool io_bus_read(struct io_bus *bus, uint64_t address, unsigned width, uint64_t 
     const struct io_region *region = io_bus_find(bus, address);
 
     if (likely(region && takes_whole(region, address - region->base, width)))
-        *value = region->ops->read(region->device, address - region->base, width) & bytes_mask(width);
+        *value = read_region(region, address - region->base, width);
     else
         *value = read_in_pieces(bus, address, width);
     return region;
@@ -152,7 +174,7 @@ bool io_bus_write(struct io_bus *bus, uint64_t address, unsigned width, uint64_t
     const struct io_region *region = io_bus_find(bus, address);
 
     if (likely(region && takes_whole(region, address - region->base, width)))
-        region->ops->write(region->device, address - region->base, width, value & bytes_mask(width));
+        write_region(region, address - region->base, width, value);
     else
         write_in_pieces(bus, address, width, value);
     return region;

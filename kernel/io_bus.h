@@ -28,6 +28,8 @@ struct io_region_ops {
     void (*write)(void *device, uint64_t offset, unsigned width, uint64_t value);
 };
 
+struct lock;
+
 struct io_region {
     const char *name;
     uint64_t base;
@@ -35,6 +37,7 @@ struct io_region {
     unsigned widths;
     const struct io_region_ops *ops;
     void *device;
+    struct lock *lock; /* held around read and write; NULL: the device sees to it, or only one CPU gets here */
 };
 
 struct io_bus {

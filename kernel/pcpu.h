@@ -3,6 +3,7 @@
 #ifndef KERNEL_PCPU_H
 #define KERNEL_PCPU_H
 
+#include "kernel/lib/lock.h"
 #include "kernel/lib/types.h"
 
 #define PCPU_MAX 64
@@ -12,12 +13,18 @@ struct vcpu;
 struct vm;
 struct arch_cpu;
 
+/* The lock guards the heap, whose root has the earliest deadline; any CPU may take a timer off. */
+struct timer_heap {
+    struct lock lock;
+    struct timer *root;
+};
+
 struct pcpu {
     struct pcpu *self;     /* first: this_pcpu() loads it through GS */
     unsigned id;           /* 0 is the boot CPU */
     uint32_t apic_id;
     struct vcpu *current;  /* whose state the CPU holds; NULL: nobody's yet */
-    struct timer *timers;  /* root of the pairing heap, earliest deadline */
+    struct timer_heap timers;
     volatile bool timer_came; /* its interrupt, since the timers were run */
     struct arch_cpu *arch; /* stacks, descriptor tables */
     bool is_panicking;

@@ -3,10 +3,14 @@
  * Timers of each CPU in a pairing heap (Fredman, Sedgewick, Sleator, Tarjan, "The pairing heap: a new
  * form of self-adjusting heap", 1986): arming costs a comparison, whatever the number of timers. The
  * CPU's interrupt is programmed only when the earliest deadline moves.
+ *
+ * A heap's lock is a leaf and is not held while a timer fires: the timer's own lock, which is its device's, is
+ * taken then, and is_due, which arming and cancelling clear under that lock, says whether it still wants to.
  */
 #include "kernel/timer.h"
 #include "kernel/timers.h"
 #include "arch/arch.h"
+#include "kernel/lib/lock.h"
 #include "kernel/pcpu.h"
 
 static struct timer *meld(struct timer *a, struct timer *b)
@@ -77,44 +81,89 @@ static void set_hardware(const struct timer *root)
     arch_timer_set(root ? root->deadline : UINT64_MAX);
 }
 
+/* Only its own CPU's heap can be the one that the hardware must follow. */
+static void take_off(struct timer *t)
+{
+    struct timer_heap *heap = &pcpus[t->cpu].timers;
+
+    lock_acquire(&heap->lock);
+    if (t->armed) /* else it came off meanwhile, to fire */
+        detach(&heap->root, t);
+    lock_release(&heap->lock);
+}
+
 void timer_arm(struct timer *t, uint64_t deadline)
 {
-    struct timer **root = &this_pcpu()->timers;
+    struct pcpu *cpu = this_pcpu();
+    struct timer_heap *heap = &cpu->timers;
 
+    if (t->armed && t->cpu != cpu->id)
+        take_off(t);
+    lock_acquire(&heap->lock);
     if (t->armed)
-        detach(root, t);
+        detach(&heap->root, t);
     t->deadline = deadline;
+    t->cpu = cpu->id;
+    t->is_due = false;
     t->armed = true;
-    *root = meld(*root, t);
-    if (*root == t)
+    heap->root = meld(heap->root, t);
+    if (heap->root == t)
         set_hardware(t);
+    lock_release(&heap->lock);
 }
 
 /* The hardware may fire for a deadline that is gone: timers_run() finds nothing then, and sets it anew. */
 void timer_cancel(struct timer *t)
 {
+    t->is_due = false;
     if (t->armed)
-        detach(&this_pcpu()->timers, t);
+        take_off(t);
+}
+
+static struct timer *take_due(struct timer_heap *heap, uint64_t now)
+{
+    struct timer *t;
+
+    lock_acquire(&heap->lock);
+    t = heap->root;
+    if (t && t->deadline <= now) {
+        detach(&heap->root, t);
+        t->is_due = true;
+    } else {
+        set_hardware(t);
+        t = NULL;
+    }
+    lock_release(&heap->lock);
+    return t;
+}
+
+static void fire(struct timer *t)
+{
+    struct lock *lock = t->lock;
+
+    if (lock)
+        lock_acquire(lock);
+    if (t->is_due) {
+        t->is_due = false;
+        t->fire(t->context);
+    }
+    if (lock)
+        lock_release(lock);
 }
 
 /* Due is what was due at the start: a timer that is armed faster than we work waits for the next time. */
 void timers_run(void)
 {
     struct pcpu *cpu = this_pcpu();
-    struct timer **root = &cpu->timers;
+    struct timer *t;
     uint64_t now;
 
     if (!cpu->timer_came)
         return;
     cpu->timer_came = false;
     now = clock_now();
-    while (*root && (*root)->deadline <= now) {
-        struct timer *t = *root;
-
-        detach(root, t);
-        t->fire(t->context);
-    }
-    set_hardware(*root);
+    while ((t = take_due(&cpu->timers, now)))
+        fire(t);
 }
 
 /* Sets no deadline: one that has passed would interrupt again at once, and the run loop would never run. */

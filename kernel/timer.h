@@ -8,13 +8,18 @@
 
 #include "kernel/lib/types.h"
 
+struct lock;
+
 struct timer {
     uint64_t deadline; /* host TSC */
     void (*fire)(void *context);
     void *context;
+    struct lock *lock; /* held around fire(), and by who arms or cancels; NULL: only one CPU ever does */
     /* Owned by timer.c: the pairing heap of the CPU that the timer was armed on. */
     struct timer *child, *sibling, *parent;
+    unsigned cpu;
     bool armed;
+    bool is_due; /* off the heap, and about to fire */
 };
 
 static inline void timer_init(struct timer *t, void (*fire)(void *context), void *context)
@@ -24,8 +29,9 @@ static inline void timer_init(struct timer *t, void (*fire)(void *context), void
 
 /*
  * fire(context) is called once, on this CPU, in its run loop (never from an interrupt handler), when
- * clock_now() >= deadline; it may arm the timer again. Arming an armed timer moves it.
- * Both may be called only on the CPU that runs the VM that owns the timer.
+ * clock_now() >= deadline; it may arm the timer again. Arming an armed timer moves it, and with it the CPU where
+ * it fires. Whoever calls these holds the timer's lock; without one a timer that fires on another CPU meanwhile
+ * may do so once more after it was cancelled.
  */
 void timer_arm(struct timer *t, uint64_t deadline);
 void timer_cancel(struct timer *t);

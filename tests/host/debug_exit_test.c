@@ -52,7 +52,7 @@ static void a_read_is_nothing(void **state)
 static void the_bus_passes_each_width_whole(void **state)
 {
     struct io_region region = {"debug-exit", DEBUG_EXIT_PORT, DEBUG_EXIT_PORTS, IO_WIDTH_1 | IO_WIDTH_2 | IO_WIDTH_4,
-                               &debug_exit_ops, &d};
+                               &debug_exit_ops, &d, NULL};
     static struct io_bus bus;
 
     (void)state;

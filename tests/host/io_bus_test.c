@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Theory: whatever address and width a guest uses, a device sees only accesses inside its region, of widths that it takes. */
 #include "tests/host/fake/fake.h"
+#include "kernel/lib/lock.h"
 #include "kernel/io_bus.h"
 #include "kernel/lib/bytes.h"
 #include <errno.h>
@@ -32,7 +33,7 @@ static const struct io_region_ops cells_ops = {cells_read, cells_write};
 
 static struct io_region region(uint64_t base, uint64_t size, unsigned widths)
 {
-    return (struct io_region){"cells", base, size, widths, &cells_ops, cells};
+    return (struct io_region){"cells", base, size, widths, &cells_ops, cells, NULL};
 }
 
 static struct io_bus bus;
@@ -118,6 +119,40 @@ static void nobody_answers_with_ones(void **state)
     assert_int_equal(accesses, 0);
 }
 
+static struct lock guard;
+static unsigned held; /* accesses that came with the lock held */
+
+static uint64_t guarded_read(void *device, uint64_t offset, unsigned width)
+{
+    held += guard.next != guard.owner;
+    return cells_read(device, offset, width);
+}
+
+static void guarded_write(void *device, uint64_t offset, unsigned width, uint64_t value)
+{
+    held += guard.next != guard.owner;
+    cells_write(device, offset, width, value);
+}
+
+/* Whole or in pieces, every access finds the lock held, and none leaves it so. */
+static void test_a_regions_lock_is_held_around_each_access(void **state)
+{
+    static const struct io_region_ops guarded_ops = {guarded_read, guarded_write};
+    struct io_region r = {"guarded", 0x900, 8, IO_WIDTH_1 | IO_WIDTH_4, &guarded_ops, cells, &guard};
+    uint64_t value;
+
+    (void)state;
+    assert_int_equal(io_bus_add(&bus, &r), 0);
+    io_bus_freeze(&bus);
+    io_bus_read(&bus, 0x900, 4, &value);
+    io_bus_write(&bus, 0x904, 1, 1);
+    assert_int_equal(held, 2);
+    io_bus_read(&bus, 0x900, 8, &value);
+    io_bus_write(&bus, 0x906, 2, 1);
+    assert_int_equal(held, 6);
+    assert_int_equal(guard.next, guard.owner);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +161,7 @@ int main(void)
         cmocka_unit_test_setup(a_wide_access_becomes_pieces, set_up),
         cmocka_unit_test_setup(what_straddles_an_end_reads_as_ones, set_up),
         cmocka_unit_test_setup(nobody_answers_with_ones, set_up),
+        cmocka_unit_test_setup(test_a_regions_lock_is_held_around_each_access, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,9 @@
 #include "tests/host/fake/fake.h"
 #include "tests/host/fake/pcpu.h"
 #include "arch/arch.h"
+#include "kernel/lib/lock.h"
 #include "kernel/timers.h"
+#include <pthread.h>
 
 #define TIMERS 64u
 
@@ -148,7 +150,7 @@ static void test_random_sequences_agree_with_a_list(void **state)
             if (all[i].armed && all[i].deadline >= UINT64_MAX - 4)
                 cancel(&all[i]);
         run_at(fake_clock + 200);
-        assert_null(this_pcpu()->timers);
+        assert_null(this_pcpu()->timers.root);
         assert_int_equal(hardware, UINT64_MAX);
         assert_true(fired > 100);
     }
@@ -218,7 +220,7 @@ static void test_cancelling_what_is_not_armed_does_nothing(void **state)
     run_at(10);
     cancel(&all[0]);
     assert_int_equal(fired, 1);
-    assert_null(this_pcpu()->timers);
+    assert_null(this_pcpu()->timers.root);
 }
 
 static void test_each_cpu_has_its_own_timers(void **state)
@@ -233,8 +235,8 @@ static void test_each_cpu_has_its_own_timers(void **state)
     timers_run();
     assert_int_equal(fired, 1);
     assert_true(all[0].timer.armed);
-    assert_null(pcpus[1].timers);
-    assert_ptr_equal(pcpus[0].timers, &all[0].timer);
+    assert_null(pcpus[1].timers.root);
+    assert_ptr_equal(pcpus[0].timers.root, &all[0].timer);
 }
 
 static void cancel_the_next(void *context)
@@ -280,6 +282,72 @@ static void test_a_timer_that_is_always_due_lets_the_run_loop_go_on(void **state
     timer_cancel(&greedy);
 }
 
+/* A vCPU that moved, or a device that another vCPU of its VM programs: the timer comes along. */
+static void test_a_timer_can_be_moved_and_cancelled_from_another_cpu(void **state)
+{
+    (void)state;
+    arm(&all[0], 100);
+    arm(&all[1], 100);
+    fake_pcpu_become(1);
+    timer_cancel(&all[1].timer);
+    timer_arm(&all[0].timer, 120);
+    assert_null(pcpus[0].timers.root);
+    assert_ptr_equal(pcpus[1].timers.root, &all[0].timer);
+    fake_clock = 120;
+    timers_interrupt();
+    timers_run();
+    assert_int_equal(fired, 1);
+}
+
+static struct lock guard;
+
+static void fire_guarded(void *context)
+{
+    assert_int_not_equal(guard.next, guard.owner);
+    fire(context);
+}
+
+static void test_a_timers_lock_is_held_while_it_fires(void **state)
+{
+    (void)state;
+    timer_init(&all[0].timer, fire_guarded, &all[0]);
+    all[0].timer.lock = &guard;
+    arm(&all[0], 10);
+    run_at(10);
+    assert_int_equal(fired, 1);
+    assert_int_equal(guard.next, guard.owner);
+}
+
+/* The other CPU has taken it off its heap and waits for the lock that the canceller holds. */
+static void *cancel_then_release(void *context)
+{
+    struct timer *t = context;
+
+    while (__atomic_load_n(&guard.next, __ATOMIC_ACQUIRE) - guard.owner < 2)
+        ;
+    timer_cancel(t);
+    lock_release(&guard);
+    return NULL;
+}
+
+static void test_a_timer_that_is_cancelled_while_due_does_not_fire(void **state)
+{
+    pthread_t canceller;
+
+    (void)state;
+    timer_init(&all[0].timer, fire_guarded, &all[0]);
+    all[0].timer.lock = &guard;
+    timer_arm(&all[0].timer, 10);
+    lock_acquire(&guard);
+    assert_int_equal(pthread_create(&canceller, NULL, cancel_then_release, &all[0].timer), 0);
+    fake_clock = 10;
+    timers_interrupt();
+    timers_run();
+    pthread_join(canceller, NULL);
+    assert_int_equal(fired, 0);
+    assert_false(all[0].timer.armed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +359,9 @@ int main(void)
         cmocka_unit_test_setup(test_nothing_runs_before_the_interrupt_came, setup),
         cmocka_unit_test_setup(test_cancelling_what_is_not_armed_does_nothing, setup),
         cmocka_unit_test_setup(test_each_cpu_has_its_own_timers, setup),
+        cmocka_unit_test_setup(test_a_timer_can_be_moved_and_cancelled_from_another_cpu, setup),
+        cmocka_unit_test_setup(test_a_timers_lock_is_held_while_it_fires, setup),
+        cmocka_unit_test_setup(test_a_timer_that_is_cancelled_while_due_does_not_fire, setup),
         cmocka_unit_test_setup(test_what_fires_may_cancel_and_arm, setup),
         cmocka_unit_test_setup(test_a_timer_that_is_always_due_lets_the_run_loop_go_on, setup),
     };
