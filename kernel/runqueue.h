@@ -10,7 +10,7 @@
 #ifndef KERNEL_RUNQUEUE_H
 #define KERNEL_RUNQUEUE_H
 
-#include "kernel/lib/types.h"
+#include "kernel/run_tree.h"
 
 #define SCHED_WEIGHT_DEFAULT 100u
 #define SCHED_WEIGHT_MAX     10000u
@@ -19,8 +19,7 @@
 /* In ticks; the same for every queue of a machine. */
 struct sched_params {
     uint64_t slice;      /* what an entity asks for at a time, about 3 ms; at most SCHED_SLICE_MAX */
-    uint64_t slice_min;  /* what it gets at least, unless somebody wakes up, about 0.7 ms */
-    uint64_t wakeup;     /* the wait that a waking entity's first deadline allows, about 20 us */
+    uint64_t slice_min;  /* what it gets at least, unless somebody wakes up; what one that woke up gets, about 0.7 ms */
     uint64_t cap_period; /* caps hold over this time, about 10 ms */
 };
 
@@ -50,27 +49,17 @@ struct sched_entity {
     uint64_t inverse;       /* of the weight: virtual ticks per tick, a fixed-point number */
     uint64_t fraction;      /* of a virtual tick, not yet in vruntime */
     uint64_t vruntime;      /* virtual time up to which it has had its share */
+    uint64_t eligible;      /* virtual time from which it may run; known while it is in the tree */
     uint64_t deadline;      /* virtual time at which it is to have had what it asked for */
     int64_t lag;            /* ENTITY_OFF or throttled: by how much vruntime is behind virtual time */
+    bool is_woken;          /* and has not yet had the run that this brings it */
     uint64_t request;       /* left of what it asked for, in virtual time, while stolen; 0: it asks anew */
 
     int64_t cap_budget;     /* ticks left in this cap period; negative: owed */
     uint64_t cap_quota;     /* ticks a period; 0: no cap */
     uint64_t cap_period_end;
 
-    /* Owned by run_tree.c */
-    struct sched_entity *left, *right;
-    unsigned height;
-    uint64_t order, sequence;
-    uint64_t min_vruntime;  /* of the subtree */
-    uint64_t any_cpus;      /* likewise, all masks together */
-};
-
-/* One tree: ordered by `order`, then by age; finds by vruntime and by mask, in O(log n) each. */
-struct run_tree {
-    struct sched_entity *root;
-    unsigned count;
-    uint64_t sequence;
+    struct run_node node;
 };
 
 struct runqueue {
@@ -84,6 +73,7 @@ struct runqueue {
     uint64_t load;                /* sum of their weights */
     uint64_t ran, allowance;      /* ticks since current was picked, and at which its slice is over */
     bool preempt;                 /* somebody came since then who is to run before current */
+    bool yielded;                 /* current wants anybody else to run */
 };
 
 void runqueue_init(struct runqueue *rq, unsigned cpu, const struct sched_params *params);
@@ -98,11 +88,11 @@ void sched_entity_init(struct sched_entity *e, unsigned weight, unsigned cap, ui
  */
 void sched_entity_set_weight(struct sched_entity *e, unsigned weight, uint64_t now);
 void sched_entity_set_cap(struct sched_entity *e, unsigned cap, uint64_t now);
-void sched_entity_set_cpus(struct sched_entity *e, uint64_t cpus, uint64_t now);
+void sched_entity_set_cpus(struct sched_entity *e, uint64_t cpus);
 
 /*
- * e, which is on no queue, wants to run: new, woken up, or from another CPU. The caller then looks at
- * runqueue_must_switch(): an entity that wakes up with no debt runs at once, whatever the others do.
+ * e, which is on no queue, wants to run: new, woken up, or from another CPU. The caller then asks
+ * runqueue_must_switch(): one that wakes up with no debt waits for nobody but others that woke up before it.
  */
 void runqueue_add(struct runqueue *rq, struct sched_entity *e, uint64_t now);
 
@@ -127,7 +117,7 @@ bool runqueue_must_switch(struct runqueue *rq, uint64_t now);
  */
 uint64_t runqueue_next_event(const struct runqueue *rq);
 
-/* Current gives up the rest of its slice, but stays ready: others with a similar claim run before it. */
+/* Current gives up its slice and what it is owed, but stays ready: whoever else is ready runs next. */
 void runqueue_yield(struct runqueue *rq, uint64_t now);
 
 /*
