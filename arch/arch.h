@@ -22,6 +22,15 @@ void arch_kick(unsigned cpu);
 /* Programs this CPU's timer interrupt for a host TSC; UINT64_MAX: none. */
 void arch_timer_set(uint64_t deadline);
 
+/* A thread of control on a stack of its own. There is one so far, besides what each CPU began with. */
+struct coroutine {
+    uint64_t stack_pointer;
+};
+/* main must not return. -ENOMEM. */
+MUST_CHECK int arch_coroutine_create(struct coroutine *coroutine, void (*main)(void));
+/* The caller is `from`, and goes on when somebody switches to it on this CPU. */
+void arch_coroutine_switch(struct coroutine *from, const struct coroutine *to);
+
 /* Random bytes from the CPU; false where it has no such instruction or that fails. */
 bool arch_random_seed(void *to, size_t size);
 

@@ -11,6 +11,7 @@
 #include "arch/x86/guest/cpuid.h"
 #include "arch/x86/regs.h"
 #include "kernel/console.h"
+#include "kernel/control.h"
 #include "kernel/heap.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/errno.h"
@@ -19,17 +20,21 @@
 #include "kernel/log.h"
 #include "kernel/multiboot2.h"
 #include "kernel/page.h"
+#include "kernel/pcpu.h"
 #include "kernel/pt.h"
 #include "kernel/random.h"
 #include "kernel/stage2.h"
 
+#define ZERO_STEP_BYTES      MIB(2)
+#define PLATFORM_TIMERS_MAX  (3 + GUEST_VIRTIO_MAX)
+
 static unsigned next_vm_id = 1;
-static struct vcpu *console_vcpus[CONSOLE_GUESTS_MAX + 1]; /* by console number */
+static struct vm *console_vms[CONSOLE_GUESTS_MAX + 1]; /* by console number */
 /*
- * Guards console_vcpus: who reaches a vCPU through it holds the lock until it has made its request, so that the
- * vCPU is not freed meanwhile. Taken with interrupts off. A kick needs no other lock.
+ * Guards console_vms: who reaches a VM through it holds the lock until it has made its request, so that the VM is
+ * not freed meanwhile. Taken with interrupts off, before a queue's lock.
  */
-static struct lock console_vcpus_lock;
+static struct lock console_vms_lock;
 
 /* --- lines --- */
 
@@ -58,9 +63,11 @@ static void set_intr(void *context, unsigned input, bool level)
 {
     struct platform *p = context;
 
-    lapic_set_lint(&p->lapic, input, level);
+    struct vcpu *boot_vcpu = p->vm->vcpus[0];
+
+    lapic_set_lint(boot_vcpu->lapic, input, level);
     if (level)
-        request_event(p->vm->vcpu);
+        request_event(boot_vcpu);
 }
 
 static void lapic_send(void *context, const struct apic_message *message)
@@ -134,7 +141,7 @@ static void uart_output(void *context, const uint8_t *bytes, size_t count)
     struct platform *p = context;
 
     p->console_is_virtio = false;
-    console_guest_write(p->vm->vcpu->console, bytes, count);
+    console_guest_write(p->vm->console, bytes, count);
 }
 
 static void virtio_output(void *context, const uint8_t *bytes, size_t count)
@@ -142,14 +149,14 @@ static void virtio_output(void *context, const uint8_t *bytes, size_t count)
     struct platform *p = context;
 
     p->console_is_virtio = true;
-    console_guest_write(p->vm->vcpu->console, bytes, count);
+    console_guest_write(p->vm->console, bytes, count);
 }
 
 static void debug_output(void *context, const uint8_t *bytes, size_t count)
 {
     struct platform *p = context;
 
-    console_guest_write(p->vm->vcpu->console, bytes, count);
+    console_guest_write(p->vm->console, bytes, count);
 }
 
 /* --- steps of building; each returns 0 or refuses --- */
@@ -160,6 +167,19 @@ static int refuse(struct vm *vm, const char *why)
     return -ENOMEM;
 }
 
+/* The guests of this CPU run in between. */
+static void zero_slowly(uint8_t *at, uint64_t size)
+{
+    while (size > 0) {
+        uint64_t piece = MIN(size, ZERO_STEP_BYTES);
+
+        memset(at, 0, piece);
+        at += piece;
+        size -= piece;
+        control_yield();
+    }
+}
+
 /* One extent of RAM in the largest block that is there; says how much it got. */
 static int add_extent(struct vm *vm, uint64_t gpa, uint64_t wanted, uint64_t *got)
 {
@@ -168,10 +188,11 @@ static int add_extent(struct vm *vm, uint64_t gpa, uint64_t wanted, uint64_t *go
 
     while (order > 0 && ((PAGE_SIZE << order) > wanted || !IS_ALIGNED(gpa, PAGE_SIZE << order)))
         order--;
-    while (page_alloc_zeroed(order, &block) != 0)
+    while (page_alloc(order, &block) != 0)
         if (order-- == 0)
             return -ENOMEM;
     *got = PAGE_SIZE << order;
+    zero_slowly(phys_to_virt(block), *got);
     if (stage2_map(vm->stage2, GPA(gpa), block, *got) == 0 && guest_mem_add(&vm->mem, GPA(gpa), *got, phys_to_virt(block)) == 0)
         return 0;
     page_free(block, order);
@@ -210,47 +231,75 @@ static int make_memory(struct vm *vm)
 
 static int make_platform(struct vm *vm)
 {
-    hpa_t page;
-
     vm->platform = heap_alloc(sizeof *vm->platform);
-    if (!vm->platform || page_alloc_zeroed(PAGE_ORDER_4K, &page) != 0)
+    if (!vm->platform)
         return refuse(vm, "no memory for its devices");
-    vm->platform->lapic_page = phys_to_virt(page);
     vm->platform->vm = vm;
     return 0;
 }
 
-static int make_vcpu(struct vm *vm, unsigned cpu)
+static void *alloc_page(void)
 {
-    struct platform *p = vm->platform;
-    struct vcpu *vcpu = heap_alloc(sizeof *vcpu);
-    hpa_t xsave;
+    hpa_t page;
 
-    vm->vcpu = vcpu;
-    if (!vcpu)
-        return refuse(vm, "no memory for its vCPU");
-    vcpu->vm = vm;
-    vcpu->cpu = cpu;
-    vcpu->lapic = &p->lapic;
+    return page_alloc_zeroed(PAGE_ORDER_4K, &page) == 0 ? phys_to_virt(page) : NULL;
+}
+
+static void free_page(void *page)
+{
+    if (page)
+        page_free(virt_to_phys(page), PAGE_ORDER_4K);
+}
+
+static int fill_vcpu(struct vcpu *vcpu)
+{
+    struct vm *vm = vcpu->vm;
+    void *lapic_page;
+
     vcpu->cpuid = heap_alloc(sizeof *vcpu->cpuid);
-    if (!vcpu->cpuid || page_alloc_zeroed(PAGE_ORDER_4K, &xsave) != 0)
-        return refuse(vm, "no memory for its vCPU");
-    vcpu->xsave_area = phys_to_virt(xsave);
-    guest_cpuid_init(vcpu->cpuid, 0, 1);
+    vcpu->xsave_area = alloc_page();
+    vcpu->lapic = heap_alloc(sizeof *vcpu->lapic);
+    lapic_page = vcpu->lapic ? alloc_page() : NULL;
+    if (!lapic_page || !vcpu->cpuid || !vcpu->xsave_area) {
+        free_page(lapic_page);
+        return -ENOMEM;
+    }
+    vcpu_reset_world(vcpu);
+    lapic_init(vcpu->lapic, lapic_page, vcpu->index, vcpu->index == 0, &lapic_wiring, vcpu);
+    guest_cpuid_init(vcpu->cpuid, vcpu->index, vm->config->vcpus);
     vcpu->physical_bits = (uint8_t)guest_cpuid_find(vcpu->cpuid, 0x80000008, 0)->eax;
     vcpu->has_1g_pages = guest_cpuid_find(vcpu->cpuid, 0x80000001, 0)->edx & CPUID_81_EDX_PAGE1GB;
-    lapic_init(&p->lapic, p->lapic_page, 0, true, &lapic_wiring, vcpu);
-    if (vcpu_ops->vcpu_create(vcpu) != 0)
-        return refuse(vm, "no memory for its vCPU");
+    /* The VM's cap is shared out: a vCPU alone cannot use it up for the others. */
+    task_init(&vcpu->task, vcpu, vm->config->weight, (vm->config->cap + vm->config->vcpus - 1) / vm->config->vcpus, vm->config->cpus);
+    return vcpu_ops->vcpu_create(vcpu);
+}
+
+static int make_vcpus(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->config->vcpus; i++) {
+        struct vcpu *vcpu = heap_alloc(sizeof *vcpu);
+
+        if (!vcpu)
+            return refuse(vm, "no memory for its vCPUs");
+        vcpu->vm = vm;
+        vcpu->index = i;
+        vm->vcpus[vm->vcpu_count++] = vcpu;
+        if (fill_vcpu(vcpu) != 0)
+            return refuse(vm, "no memory for its vCPUs");
+        if (vcpu->task.cpus == 0)
+            return refuse(vm, "none of the CPUs that it may use runs guests");
+        control_yield();
+    }
     return 0;
 }
 
 static void init_interrupt_controllers(struct platform *p)
 {
-    int error;
+    int error = 0;
 
     apic_bus_init(&p->apic_bus);
-    error = apic_bus_attach(&p->apic_bus, &p->lapic);
+    for (unsigned i = 0; i < p->vm->vcpu_count && !error; i++)
+        error = apic_bus_attach(&p->apic_bus, p->vm->vcpus[i]->lapic);
     error = error ? error : ioapic_init(&p->ioapic, &p->apic_bus);
     ASSERT(!error); /* both are bounded by layout.h */
     pic_init(&p->pic, (struct irq_line){set_intr, p, 0});
@@ -307,13 +356,31 @@ static const struct place debug_exit_place = {
 
 static const struct place mmio_places[] = {
     {"ioapic", GUEST_IOAPIC_BASE, PAGE_SIZE, IO_WIDTH_1 | IO_WIDTH_2 | IO_WIDTH_4, &ioapic_ops, DEVICE(ioapic)},
-    {"lapic", GUEST_LAPIC_BASE, PAGE_SIZE, IO_WIDTH_1 | IO_WIDTH_2 | IO_WIDTH_4, &lapic_mmio_ops, DEVICE(lapic)},
+};
+
+/* Every vCPU sees its own local APIC at the same address. */
+static uint64_t own_lapic_read(void *device, uint64_t offset, unsigned width)
+{
+    (void)device;
+    return lapic_mmio_ops.read(this_pcpu()->current->lapic, offset, width);
+}
+
+static void own_lapic_write(void *device, uint64_t offset, unsigned width, uint64_t value)
+{
+    (void)device;
+    lapic_mmio_ops.write(this_pcpu()->current->lapic, offset, width, value);
+}
+
+static const struct io_region_ops own_lapic_ops = {own_lapic_read, own_lapic_write};
+
+static const struct io_region lapic_region = {
+    "lapic", GUEST_LAPIC_BASE, PAGE_SIZE, IO_WIDTH_1 | IO_WIDTH_2 | IO_WIDTH_4, &own_lapic_ops, NULL, NULL,
 };
 
 /* Overlaps are bugs of the tables above. */
 static void place(struct io_bus *bus, struct platform *p, const struct place *at)
 {
-    struct io_region region = {at->name, at->base, at->size, at->widths, at->ops, (char *)p + at->device};
+    struct io_region region = {at->name, at->base, at->size, at->widths, at->ops, (char *)p + at->device, &p->vm->device_lock};
     int error = io_bus_add(bus, &region);
 
     ASSERT(!error);
@@ -321,6 +388,9 @@ static void place(struct io_bus *bus, struct platform *p, const struct place *at
 
 static void place_devices(struct vm *vm)
 {
+    int error = io_bus_add(&vm->mmio, &lapic_region);
+
+    ASSERT(!error);
     for (unsigned i = 0; i < ARRAY_SIZE(port_places); i++)
         place(&vm->ports, vm->platform, &port_places[i]);
     if (vm->config->debug_exit)
@@ -343,7 +413,7 @@ static int add_virtio(struct platform *p, struct virtio_device *device)
     unsigned n = p->transport_count;
     struct irq_line line = {set_gsi, p, guest_virtio_gsi(n)};
     struct io_region region = {"virtio", guest_virtio_base(n), GUEST_VIRTIO_BYTES, VIRTIO_MMIO_WIDTHS,
-                               &virtio_mmio_ops, &p->transports[n]};
+                               &virtio_mmio_ops, &p->transports[n], &p->vm->device_lock};
 
     if (n == GUEST_VIRTIO_MAX)
         return refuse(p->vm, "more virtio devices than there are places for");
@@ -415,7 +485,7 @@ static const enum boot_format formats[] = {
 static int load_images(struct vm *vm, const struct boot_info *boot, struct vcpu_start *start)
 {
     const struct vm_config *config = vm->config;
-    struct acpi_request tables = {1, vm->platform->transport_count};
+    struct acpi_request tables = {vm->vcpu_count, vm->platform->transport_count};
     struct guest_module modules[VM_MODULES_MAX];
     struct boot_request request = {
         .mem = &vm->mem,
@@ -440,24 +510,25 @@ static int load_images(struct vm *vm, const struct boot_info *boot, struct vcpu_
     return boot_load(&request, &why) == 0 ? 0 : refuse(vm, why);
 }
 
-static void set_console_vcpu(int number, struct vcpu *vcpu)
+static void set_console_vm(int number, struct vm *vm)
 {
     uint64_t flags = arch_irq_save();
 
-    lock_acquire(&console_vcpus_lock);
-    console_vcpus[number] = vcpu;
-    lock_release(&console_vcpus_lock);
+    lock_acquire(&console_vms_lock);
+    console_vms[number] = vm;
+    lock_release(&console_vms_lock);
     arch_irq_restore(flags);
 }
 
+/* The devices are everybody's, so the boot CPU takes what was typed. */
 static void request_of_console(int number, uint32_t requests)
 {
     uint64_t flags = arch_irq_save();
 
-    lock_acquire(&console_vcpus_lock);
-    if (console_vcpus[number])
-        vcpu_request(console_vcpus[number], requests);
-    lock_release(&console_vcpus_lock);
+    lock_acquire(&console_vms_lock);
+    if (console_vms[number])
+        vcpu_request(console_vms[number]->vcpus[0], requests);
+    lock_release(&console_vms_lock);
     arch_irq_restore(flags);
 }
 
@@ -470,8 +541,8 @@ static int attach_console(struct vm *vm)
     number = console_add_guest(&guest);
     if (number < 0)
         return refuse(vm, "too many consoles");
-    vm->vcpu->console = number;
-    set_console_vcpu(number, vm->vcpu);
+    vm->console = number;
+    set_console_vm(number, vm);
     return 0;
 }
 
@@ -480,12 +551,34 @@ void machine_wake_console(void)
     request_of_console(console_input_target(), REQUEST_INPUT);
 }
 
-static int build(struct vm *vm, const struct boot_info *boot, struct random *random, unsigned cpu)
+/* Timers that belong to the devices; each is under the lock of its device. */
+static unsigned platform_timers(struct platform *p, struct timer *timers[PLATFORM_TIMERS_MAX])
+{
+    unsigned n = 0;
+
+    timers[n++] = &p->pit.timer;
+    timers[n++] = &p->rtc.timer;
+    timers[n++] = &p->pm.timer;
+    for (unsigned i = 0; i < p->transport_count; i++)
+        timers[n++] = &p->transports[i].device->resume;
+    return n;
+}
+
+static void lock_timers(struct vm *vm)
+{
+    struct timer *timers[PLATFORM_TIMERS_MAX];
+    unsigned count = platform_timers(vm->platform, timers);
+
+    for (unsigned i = 0; i < count; i++)
+        timers[i]->lock = &vm->device_lock;
+}
+
+static int build(struct vm *vm, const struct boot_info *boot, struct random *random)
 {
     int error = make_memory(vm);
 
     error = error ? error : make_platform(vm);
-    error = error ? error : make_vcpu(vm, cpu);
+    error = error ? error : make_vcpus(vm);
     if (error)
         return error;
     init_interrupt_controllers(vm->platform);
@@ -494,12 +587,13 @@ static int build(struct vm *vm, const struct boot_info *boot, struct random *ran
     error = make_virtio(vm, boot, random);
     error = error ? error : load_images(vm, boot, &vm->start);
     error = error ? error : attach_console(vm);
+    lock_timers(vm);
     io_bus_freeze(&vm->ports);
     io_bus_freeze(&vm->mmio);
     return error;
 }
 
-struct vm *machine_create(struct vm_config *config, const struct boot_info *boot, struct random *random, unsigned cpu)
+struct vm *machine_create(struct vm_config *config, const struct boot_info *boot, struct random *random)
 {
     struct vm *vm = heap_alloc(sizeof *vm);
 
@@ -510,7 +604,7 @@ struct vm *machine_create(struct vm_config *config, const struct boot_info *boot
     vm->id = next_vm_id++;
     vm->config = config;
     memcpy(vm->name, config->name, sizeof vm->name);
-    if (build(vm, boot, random, cpu) == 0)
+    if (build(vm, boot, random) == 0)
         return vm;
     machine_destroy(vm);
     return NULL;
@@ -522,74 +616,82 @@ void machine_dump_all(void)
         request_of_console(i, REQUEST_DUMP);
 }
 
-/* SDM 2A, "FXSAVE": what FNINIT and the reset of MXCSR leave. */
-static void reset_extended_state(struct vcpu *vcpu)
-{
-    uint8_t *area = vcpu->xsave_area;
-
-    memset(area, 0, PAGE_SIZE);
-    area[0] = 0x7f; /* FCW = 037f */
-    area[1] = 0x03;
-    area[24] = 0x80; /* MXCSR = 1f80 */
-    area[25] = 0x1f;
-    area[512] = 3; /* XSTATE_BV: x87 and SSE are as above, the rest is as after reset */
-}
-
 /* The guest's TSC starts at 0 with its first instruction. */
 void machine_start(struct vm *vm)
 {
-    struct vcpu *vcpu = vm->vcpu;
+    vm->tsc_offset = -clock_now();
+    vm->live_vcpus = vm->vcpu_count;
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vm->vcpus[i]->requests = REQUEST_RESET;
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        int error = sched_add(&vm->vcpus[i]->task);
 
-    memcpy(vcpu->gpr, vm->start.gpr, sizeof vcpu->gpr);
-    reset_extended_state(vcpu);
-    vcpu->xcr0 = XCR0_X87;
-    vcpu->dr6 = DR6_INIT;
-    vcpu->tsc_offset = -clock_now();
-    lapic_set_tsc_offset(vcpu->lapic, (int64_t)vcpu->tsc_offset);
-    vcpu_ops->vcpu_reset(vcpu, &vm->start);
-    if (vcpu->uses_virtual_delivery)
-        lapic_use_virtual_delivery(vcpu->lapic);
+        ASSERT(!error); /* machine_create looked at its CPUs */
+    }
+}
+
+void machine_press_power_button(struct vm *vm)
+{
+    lock_acquire(&vm->device_lock);
+    acpi_pm_press_power_button(&vm->platform->pm);
+    lock_release(&vm->device_lock);
+}
+
+/*
+ * No timer of the VM fires any more, and once every CPU has been through its loop nobody is on the way to one of its
+ * vCPUs. A local APIC's timer has no lock and may have armed itself again meanwhile.
+ */
+static void silence(struct vm *vm)
+{
+    struct timer *timers[PLATFORM_TIMERS_MAX];
+    unsigned count = vm->platform ? platform_timers(vm->platform, timers) : 0;
+
+    lock_acquire(&vm->device_lock);
+    for (unsigned i = 0; i < count; i++)
+        timer_cancel(timers[i]);
+    lock_release(&vm->device_lock);
+    sched_synchronize();
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        if (vm->vcpus[i]->lapic)
+            timer_cancel(&vm->vcpus[i]->lapic->timer);
 }
 
 static void destroy_platform(struct platform *p)
 {
-    struct timer *const timers[] = {&p->lapic.timer, &p->pit.timer, &p->rtc.timer, &p->pm.timer};
-
-    for (unsigned i = 0; i < ARRAY_SIZE(timers); i++)
-        timer_cancel(timers[i]);
-    for (unsigned i = 0; i < p->transport_count; i++)
-        timer_cancel(&p->transports[i].device->resume);
     for (unsigned i = 0; i < VM_DISKS_MAX; i++)
         if (p->ramdisks[i].root)
             ramdisk_revert(&p->ramdisks[i]);
-    if (p->lapic_page)
-        page_free(virt_to_phys(p->lapic_page), PAGE_ORDER_4K);
     heap_free(p);
 }
 
 static void destroy_vcpu(struct vcpu *vcpu)
 {
-    set_console_vcpu(vcpu->console, NULL);
-    console_remove_guest(vcpu->console);
     if (vcpu->engine)
         vcpu_ops->vcpu_destroy(vcpu);
-    if (vcpu->xsave_area)
-        page_free(virt_to_phys(vcpu->xsave_area), PAGE_ORDER_4K);
+    if (vcpu->lapic)
+        free_page(vcpu->lapic->page);
+    free_page(vcpu->xsave_area);
+    heap_free(vcpu->lapic);
     heap_free(vcpu->cpuid);
     heap_free(vcpu);
 }
 
 void machine_destroy(struct vm *vm)
 {
+    if (vm->console) {
+        set_console_vm(vm->console, NULL);
+        console_remove_guest(vm->console);
+    }
+    silence(vm);
+    while (vm->vcpu_count > 0)
+        destroy_vcpu(vm->vcpus[--vm->vcpu_count]);
+    if (vm->platform)
+        destroy_platform(vm->platform);
     if (vm->stage2) {
         stage2_destroy(vm->stage2);
         heap_free(vm->stage2);
     }
     for (unsigned i = 0; i < vm->mem.count; i++)
         page_free(virt_to_phys(vm->mem.slots[i].host), page_order_for(vm->mem.slots[i].size));
-    if (vm->platform)
-        destroy_platform(vm->platform);
-    if (vm->vcpu)
-        destroy_vcpu(vm->vcpu);
     heap_free(vm);
 }

@@ -35,8 +35,6 @@ struct random;
 /* The devices of one VM; it lives as long as the VM. */
 struct platform {
     struct vm *vm;
-    struct lapic lapic;
-    void *lapic_page;
     struct apic_bus apic_bus;
     struct ioapic ioapic;
     struct pic pic;
@@ -62,21 +60,24 @@ struct platform {
 };
 
 /*
- * Builds the VM: memory, second-level tables, devices, images, start state. NULL: refused, and
- * vm_config_refuse() was told why. Boot CPU.
+ * Builds the VM: memory, second-level tables, vCPUs, devices, images, start state. NULL: refused, and
+ * vm_config_refuse() was told why. The control thread, as for all of these; long steps yield.
  */
-struct vm *machine_create(struct vm_config *config, const struct boot_info *boot, struct random *random, unsigned cpu);
+struct vm *machine_create(struct vm_config *config, const struct boot_info *boot, struct random *random);
 
-/* Makes the vCPU ready to run on this CPU, which is the one that it was created for. */
+/* Gives its vCPUs to the scheduler. The VM was never started before. */
 void machine_start(struct vm *vm);
 
-/* Something was typed: the vCPU of the VM that is attached takes it. */
+/* Presses the ACPI power button. */
+void machine_press_power_button(struct vm *vm);
+
+/* Gives everything back. No vCPU of it is the scheduler's. */
+void machine_destroy(struct vm *vm);
+
+/* Something was typed: the VM that is attached takes it. Any CPU, also in an interrupt. */
 void machine_wake_console(void);
 
 /* Every VM that runs logs its state. */
 void machine_dump_all(void);
-
-/* Gives everything back. Runs where the vCPU ran, or before it ever did. */
-void machine_destroy(struct vm *vm);
 
 #endif

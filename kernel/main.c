@@ -21,6 +21,7 @@
 #include "drivers/host/host_uart.h"
 #include "drivers/host/screen.h"
 #include "kernel/console.h"
+#include "kernel/control.h"
 #include "kernel/heap.h"
 #include "kernel/host_config.h"
 #include "kernel/lib/assert.h"
@@ -28,11 +29,13 @@
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/machine.h"
+#include "kernel/manager.h"
 #include "kernel/memmap.h"
 #include "kernel/multiboot2.h"
 #include "kernel/page.h"
 #include "kernel/pcpu.h"
 #include "kernel/random.h"
+#include "kernel/sched.h"
 #include "kernel/stage2.h"
 #include "kernel/timers.h"
 #include "kernel/vm_config.h"
@@ -56,8 +59,7 @@ static struct host_config config;
 static struct vm_config vm_configs[VM_CONFIGS_MAX];
 static struct vm_config_set vm_set = {vm_configs, VM_CONFIGS_MAX, 0};
 static struct random entropy;
-static unsigned running_vms;
-static bool any_vm_failed;
+static bool queues_are_ready;
 
 const struct vcpu_ops *vcpu_ops = &vmx_ops;
 const struct stage2_ops *stage2_ops = &vmx_stage2_ops;
@@ -228,22 +230,9 @@ static void start_interrupts(void)
 
 /* --- VMs --- */
 
-static bool is_success(const struct vm *vm)
-{
-    return vm->stop_reason == STOP_SHUTDOWN || (vm->stop_reason == STOP_DEBUG_EXIT && vm->exit_status == 0);
-}
-
-static void report_stop(const struct vm *vm)
-{
-    if (vm->stop_reason == STOP_DEBUG_EXIT)
-        log_event("event=vm-stop vm=%s reason=debug-exit status=%u", vm->name, vm->exit_status);
-    else
-        log_event("event=vm-stop vm=%s reason=%s", vm->name, stop_reason_name(vm->stop_reason));
-}
-
 static void when_idle(void)
 {
-    unsigned status = any_vm_failed;
+    unsigned status = manager_any_failed();
 
     log_event("event=idle");
     if (config.on_idle == ON_IDLE_SHELL) {
@@ -256,18 +245,27 @@ static void when_idle(void)
     arch_power_off(status);
 }
 
-static void run_vm(struct vm *vm)
+static void start_vm(struct vm_config *c)
 {
-    machine_start(vm);
-    log_event("event=vm-start vm=%s", vm->name);
-    vcpu_run(vm->vcpu);
-    console_flush_guest(vm->vcpu->console);
-    report_stop(vm);
-    if (!is_success(vm))
-        any_vm_failed = true;
-    machine_destroy(vm);
-    if (__atomic_sub_fetch(&running_vms, 1, __ATOMIC_ACQ_REL) == 0)
-        when_idle();
+    struct vm_slot *slot;
+
+    if (manager_adopt(c, &slot) != 0)
+        vm_config_refuse(c, "no memory for it");
+    else if (manager_start(slot) == 0)
+        return;
+    manager_refused(c);
+}
+
+static NORETURN void control_main(void)
+{
+    for (unsigned i = 0; i < vm_set.count; i++)
+        start_vm(&vm_set.vms[i]);
+    for (bool was_idle = false;; control_wait()) {
+        manager_run();
+        if (manager_is_idle() && !was_idle)
+            when_idle();
+        was_idle = manager_is_idle();
+    }
 }
 
 static void enable_cpu(void)
@@ -277,87 +275,27 @@ static void enable_cpu(void)
         log_warn("main", "cpu%u cannot run guests", this_pcpu()->id);
 }
 
-/* Where every CPU stays: waits for a VM, runs it, waits again. */
-static NORETURN void cpu_main(void)
-{
-    struct pcpu *cpu = this_pcpu();
-
-    for (;;) {
-        struct vm *vm = __atomic_exchange_n(&cpu->assigned, NULL, __ATOMIC_ACQ_REL);
-
-        if (vm)
-            run_vm(vm);
-        else
-            cpu_wait_for_interrupt();
-    }
-}
-
+/* The queues are made when all CPUs are online. */
 static NORETURN void ap_main(void)
 {
     apic_enable();
     apic_timer_init();
     enable_cpu();
     this_pcpu()->is_online = true;
-    cpu_main();
+    while (!__atomic_load_n(&queues_are_ready, __ATOMIC_ACQUIRE))
+        cpu_relax();
+    sched_loop();
 }
 
-/* A CPU of its own for each VM: the first free one that its description allows. */
-static int pick_cpu(const struct vm_config *c, uint64_t taken)
+static void start_scheduler(void)
 {
-    for (unsigned i = 0; i < pcpu_count; i++)
-        if (pcpus[i].runs_guests && !(taken & BIT(i)) && (c->cpus == 0 || (c->cpus & BIT(i))))
-            return (int)i;
-    return -1;
-}
-
-static void report_refusal(const struct vm_config *c)
-{
-    any_vm_failed = true;
-    log_event("event=vm-refused vm=%s why=\"%s\"", c->name, c->reason.text);
-}
-
-static void create_vms(struct vm *vms[PCPU_MAX])
-{
-    uint64_t taken = 0;
-
-    for (unsigned i = 0; i < vm_set.count; i++) {
-        struct vm_config *c = &vm_set.vms[i];
-        int cpu = pick_cpu(c, taken);
-        struct vm *vm = NULL;
-
-        if (!c->refused && c->vcpus > 1)
-            vm_config_refuse(c, "vcpus=%u: one vCPU a VM, for now", c->vcpus);
-        if (!c->refused && cpu < 0)
-            vm_config_refuse(c, "no CPU is left for it: each VM has one of its own, for now");
-        if (!c->refused)
-            vm = machine_create(c, &boot, &entropy, (unsigned)cpu);
-        if (!vm) {
-            report_refusal(c);
-            continue;
-        }
-        taken |= BIT((unsigned)cpu);
-        vms[cpu] = vm;
-        running_vms++;
-    }
-}
-
-static void start_vms(void)
-{
-    struct vm *vms[PCPU_MAX] = {NULL};
-
+    sched_init();
     vm_config_read_boot(&vm_set, &boot);
     random_init(&entropy, arch_random_seed);
     msr_init();
-    create_vms(vms);
-    if (running_vms == 0)
-        when_idle();
-    for (unsigned i = 0; i < pcpu_count; i++) {
-        if (!vms[i])
-            continue;
-        __atomic_store_n(&pcpus[i].assigned, vms[i], __ATOMIC_RELEASE);
-        if (i != this_pcpu()->id)
-            arch_kick(i);
-    }
+    manager_init(&boot, &entropy);
+    control_start(control_main);
+    __atomic_store_n(&queues_are_ready, true, __ATOMIC_RELEASE);
 }
 
 /* The screen was written through the boot tables' 1:1 map. */
@@ -377,8 +315,8 @@ static NORETURN void main_on_own_stack(void)
     preflight();
     enable_cpu();
     smp_start_others(&acpi, config.max_cpus, ap_main);
-    start_vms();
-    cpu_main();
+    start_scheduler();
+    sched_loop();
 }
 
 /* The canary changes within it: it cannot check its own. */

@@ -30,6 +30,21 @@ struct vm_slot {
 
 const char *vm_state_name(enum vm_state state);
 
+struct boot_info;
+struct random;
+
+/* Where images and entropy come from; both stay. */
+void manager_init(const struct boot_info *boot, struct random *random);
+
+/* In the control thread, whenever it was woken: takes apart VMs that have ended, restarts those that are due. */
+void manager_run(void);
+/* No VM runs, is paused or will start again. */
+bool manager_is_idle(void);
+/* Has any VM been refused, or ended otherwise than well? */
+bool manager_any_failed(void);
+/* Reports that config's VM does not exist. */
+void manager_refused(const struct vm_config *config);
+
 /* Slots by number from 0, in order of creation; NULL past the end. A slot lives until manager_remove. */
 struct vm_slot *manager_slot(unsigned index);
 /* By name; NULL: there is none. */
@@ -39,7 +54,9 @@ struct vm_slot *manager_find(const char *name);
  * Each returns 0, or a negative errno after which nothing has changed: -EBUSY: the VM is not in a state for that;
  * -ENOMEM; -EINVAL: the description is refused, and config->reason says why.
  */
-/* Takes a copy of the description. -ENOSPC: no slot is left, -EEXIST: the name is taken. */
+/* The description stays the caller's. -ENOSPC: no slot is left, -EEXIST: the name is taken. */
+MUST_CHECK int manager_adopt(struct vm_config *config, struct vm_slot **slot);
+/* The same with a copy of the description. */
 MUST_CHECK int manager_add(const struct vm_config *config, struct vm_slot **slot);
 MUST_CHECK int manager_create(struct vm_slot *slot); /* VM_EMPTY -> VM_CREATED */
 MUST_CHECK int manager_start(struct vm_slot *slot);  /* VM_EMPTY or VM_CREATED -> VM_RUNNING */

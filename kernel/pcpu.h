@@ -5,13 +5,14 @@
 
 #include "kernel/lib/lock.h"
 #include "kernel/lib/types.h"
+#include "kernel/runqueue.h"
+#include "kernel/timer.h"
 
 #define PCPU_MAX 64
 
-struct timer;
-struct vcpu;
-struct vm;
 struct arch_cpu;
+struct task;
+struct vcpu;
 
 /* The lock guards the heap, whose root has the earliest deadline; any CPU may take a timer off. */
 struct timer_heap {
@@ -26,11 +27,20 @@ struct pcpu {
     struct vcpu *current;  /* whose state the CPU holds; NULL: nobody's yet */
     struct timer_heap timers;
     volatile bool timer_came; /* its interrupt, since the timers were run */
+
+    /* The scheduler's (kernel/sched.c): any CPU, under the lock. */
+    struct lock queue_lock;
+    struct runqueue queue;
+    struct task *running;    /* NULL: idle */
+    struct timer slice;      /* when to look at the queue again; its own CPU's */
+    uint64_t next_balance;   /* likewise */
+    volatile uint64_t passes; /* through the loops that hold no reference to anybody else's vCPU; read by any CPU */
+    volatile bool is_idle;
+
     struct arch_cpu *arch; /* stacks, descriptor tables */
     bool is_panicking;
     volatile bool is_online;       /* written by its own CPU once, read by the boot CPU */
     bool runs_guests;              /* likewise, before is_online */
-    struct vm *assigned;            /* what the boot CPU gives this CPU to run; NULL: nothing */
 };
 
 extern struct pcpu pcpus[PCPU_MAX];

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The run loop of a vCPU: timers, requests, then the guest, for as long as its VM lives. It runs with
- * interrupts off; the host's interrupts end the guest's time, or wake the CPU from waiting.
+ * The run loop of a vCPU: timers, requests, then the guest, until it sleeps, another task is to run or its VM ends.
+ * It runs with interrupts off; the host's interrupts end the guest's time.
  */
 #include "arch/arch.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/guest/event.h"
 #include "arch/x86/guest/world.h"
+#include "arch/x86/regs.h"
+#include "drivers/virt/lapic.h"
 #include "kernel/console.h"
 #include "kernel/lib/format.h"
+#include "kernel/lib/lock.h"
+#include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/pcpu.h"
 #include "kernel/timers.h"
@@ -19,16 +23,25 @@ unsigned vcpu_vm_id(const struct vcpu *vcpu)
     return vcpu->vm->id;
 }
 
+/* Bits that were set before are on their way already: whoever set the first one told the CPU. */
 void vcpu_request(struct vcpu *vcpu, uint32_t requests)
 {
-    __atomic_fetch_or(&vcpu->requests, requests, __ATOMIC_ACQ_REL);
-    if (vcpu->cpu != this_pcpu()->id)
-        arch_kick(vcpu->cpu);
+    uint32_t before = __atomic_fetch_or(&vcpu->requests, requests, __ATOMIC_SEQ_CST);
+
+    if (before == 0)
+        sched_notify(&vcpu->task);
+}
+
+void vm_request(struct vm *vm, uint32_t requests)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_request(vm->vcpus[i], requests);
 }
 
 static const char *const reason_names[STOP_REASONS] = {
     [STOP_NONE] = "none",       [STOP_SHUTDOWN] = "shutdown",     [STOP_RESET] = "reset",
     [STOP_ERROR] = "error",     [STOP_DEBUG_EXIT] = "debug-exit", [STOP_TRIPLE_FAULT] = "triple-fault",
+    [STOP_FORCED] = "stopped",
 };
 
 const char *stop_reason_name(enum stop_reason reason)
@@ -38,9 +51,10 @@ const char *stop_reason_name(enum stop_reason reason)
 
 void vm_stop(struct vm *vm, enum stop_reason reason)
 {
-    if (vm->stop_reason == STOP_NONE)
-        vm->stop_reason = reason;
-    vcpu_request(vm->vcpu, REQUEST_STOP);
+    enum stop_reason none = STOP_NONE;
+
+    __atomic_compare_exchange_n(&vm->stop_reason, &none, reason, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    vm_request(vm, REQUEST_STOP);
 }
 
 /* The last exits, oldest first, as one line. */
@@ -94,51 +108,153 @@ static void log_exits(const struct vcpu *vcpu)
             log_info("exits", "%s: %s %lu", vcpu->vm->name, exit_name(i), vcpu->exits[i]);
 }
 
-/* Sleeps until a wake-up; what interrupts the CPU sets requests, or timers. */
-static void wait(struct vcpu *vcpu)
+/* --- power-up --- */
+
+/* SDM 2A, "FXSAVE": what FNINIT and the reset of MXCSR leave. */
+void vcpu_reset_world(struct vcpu *vcpu)
 {
-    if (event_wakes(vcpu)) {
-        vcpu->is_halted = false;
-        vcpu_request(vcpu, REQUEST_EVENT);
-        return;
-    }
-    if (!(vcpu->requests & (REQUEST_STOP | REQUEST_INPUT)))
-        cpu_wait_for_interrupt();
+    uint8_t *area = vcpu->xsave_area;
+
+    vcpu->xcr0 = XCR0_X87;
+    vcpu->dr6 = DR6_INIT;
+    memset(area, 0, PAGE_SIZE);
+    area[0] = 0x7f; /* FCW = 037f */
+    area[1] = 0x03;
+    area[24] = 0x80; /* MXCSR = 1f80 */
+    area[25] = 0x1f;
+    area[512] = 3; /* XSTATE_BV: x87 and SSE are as above, the rest is as after reset */
 }
+
+void vcpu_power_up(struct vcpu *vcpu)
+{
+    memcpy(vcpu->gpr, vcpu->vm->start.gpr, sizeof vcpu->gpr);
+    vcpu_reset_world(vcpu);
+    world_load(vcpu);
+    vcpu->tsc_offset = vcpu->vm->tsc_offset;
+    lapic_set_tsc_offset(vcpu->lapic, (int64_t)vcpu->tsc_offset);
+    vcpu_ops->vcpu_reset(vcpu, &vcpu->vm->start);
+    if (vcpu->uses_virtual_delivery)
+        lapic_use_virtual_delivery(vcpu->lapic);
+    vcpu->waits_for_sipi = vcpu->index != 0;
+}
+
+/* --- requests --- */
+
+static uint32_t take(struct vcpu *vcpu, uint32_t requests)
+{
+    return __atomic_fetch_and(&vcpu->requests, ~requests, __ATOMIC_ACQ_REL) & requests;
+}
+
+static void deliver_input(struct vcpu *vcpu)
+{
+    lock_acquire(&vcpu->vm->device_lock);
+    console_deliver_input(vcpu->vm->console);
+    lock_release(&vcpu->vm->device_lock);
+}
+
+static void dump(struct vcpu *vcpu)
+{
+    vcpu_dump(vcpu, vcpu->is_halted ? "halted" : "running");
+    log_exits(vcpu);
+}
+
+/* What is rare. */
+static const struct {
+    uint32_t request;
+    void (*serve)(struct vcpu *vcpu);
+} services[] = {
+    {REQUEST_RESET, vcpu_power_up},
+    {REQUEST_INPUT, deliver_input},
+    {REQUEST_DUMP, dump},
+};
 
 static void take_requests(struct vcpu *vcpu)
 {
-    if (__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_DUMP) {
-        __atomic_fetch_and(&vcpu->requests, ~REQUEST_DUMP, __ATOMIC_ACQ_REL);
-        vcpu_dump(vcpu, vcpu->is_halted ? "halted" : "running");
-        log_exits(vcpu);
-    }
-    if (__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & REQUEST_INPUT) {
-        __atomic_fetch_and(&vcpu->requests, ~REQUEST_INPUT, __ATOMIC_ACQ_REL);
-        console_deliver_input(vcpu->console);
-    }
-    if (vcpu->requests & (REQUEST_EVENT | REQUEST_NMI) && !vcpu->is_halted)
-        event_prepare(vcpu);
+    for (unsigned i = 0; i < ARRAY_SIZE(services); i++)
+        if (unlikely(vcpu->requests & services[i].request) && take(vcpu, services[i].request))
+            services[i].serve(vcpu);
 }
 
-void vcpu_run(struct vcpu *vcpu)
+static bool may_run(struct vcpu *vcpu)
+{
+    if (vcpu->vm->is_paused || vcpu->waits_for_sipi)
+        return false;
+    if (vcpu->is_halted && !event_wakes(vcpu))
+        return false;
+    vcpu->is_halted = false;
+    return true;
+}
+
+/*
+ * What a request may have been about is looked at after the request is taken: what comes later wakes the vCPU.
+ */
+static bool must_sleep(struct vcpu *vcpu)
+{
+    if (likely(!vcpu->is_halted && !vcpu->vm->is_paused && !vcpu->waits_for_sipi))
+        return false;
+    if (take(vcpu, REQUEST_EVENT | REQUEST_NMI | REQUEST_LOOK) & REQUEST_NMI)
+        vcpu->nmi_pending = true;
+    if (!may_run(vcpu))
+        return true;
+    __atomic_fetch_or(&vcpu->requests, REQUEST_EVENT, __ATOMIC_ACQ_REL);
+    return false;
+}
+
+/* --- the run loop --- */
+
+void vcpu_unload_current(void)
+{
+    struct pcpu *cpu = this_pcpu();
+    struct vcpu *vcpu = cpu->current;
+
+    if (!vcpu)
+        return;
+    world_save(vcpu);
+    vcpu_ops->unload(vcpu);
+    cpu->current = NULL;
+    sched_release(&vcpu->task);
+}
+
+static void load(struct vcpu *vcpu)
 {
     struct pcpu *cpu = this_pcpu();
 
+    if (cpu->current == vcpu)
+        return;
+    vcpu_unload_current();
+    sched_bind(&vcpu->task);
     cpu->current = vcpu;
+    vcpu_ops->load(vcpu);
     world_load(vcpu);
-    while (!(vcpu->requests & REQUEST_STOP)) {
+}
+
+static enum vcpu_outcome leave_for_good(struct vcpu *vcpu)
+{
+    if (log_level >= LOG_DEBUG)
+        log_exits(vcpu);
+    vcpu_unload_current();
+    return VCPU_OUT;
+}
+
+enum vcpu_outcome vcpu_run(struct vcpu *vcpu)
+{
+    struct pcpu *cpu = this_pcpu();
+
+    load(vcpu);
+    for (;;) {
+        cpu->passes++;
         timers_run();
         take_requests(vcpu);
-        if (vcpu->is_halted)
-            wait(vcpu);
-        else if (!(vcpu->requests & REQUEST_STOP))
+        if (vcpu->requests & REQUEST_STOP)
+            return leave_for_good(vcpu);
+        if (vcpu->requests & REQUEST_YIELD && take(vcpu, REQUEST_YIELD))
+            return VCPU_PREEMPTED;
+        if (must_sleep(vcpu))
+            return VCPU_SLEEPS;
+        if (vcpu->requests & (REQUEST_EVENT | REQUEST_NMI))
+            event_prepare(vcpu);
+        if (likely(vcpu->requests == 0)) /* a later one comes with a kick, which ends the entry at once */
             vcpu_ops->run(vcpu);
         cpu_take_interrupts();
     }
-    world_save(vcpu);
-    if (log_level >= LOG_DEBUG)
-        log_exits(vcpu);
-    vcpu_ops->unload(vcpu);
-    cpu->current = NULL;
 }

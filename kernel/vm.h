@@ -8,7 +8,10 @@
 #include "kernel/exit.h"
 #include "kernel/guest_mem.h"
 #include "kernel/io_bus.h"
+#include "kernel/lib/lock.h"
+#include "kernel/sched.h"
 #include "kernel/vcpu_ops.h"
+#include "kernel/vm_config.h"
 
 #define VM_NAME_BYTES 32
 #define TRACE_ENTRIES 32u
@@ -17,10 +20,9 @@ struct lapic;
 struct platform;
 struct guest_cpuid;
 struct pt;
-struct vm_config;
 
 /* Why a VM stopped; the names stand in event lines. */
-enum stop_reason { STOP_NONE, STOP_SHUTDOWN, STOP_RESET, STOP_TRIPLE_FAULT, STOP_DEBUG_EXIT, STOP_ERROR, STOP_REASONS };
+enum stop_reason { STOP_NONE, STOP_SHUTDOWN, STOP_RESET, STOP_TRIPLE_FAULT, STOP_DEBUG_EXIT, STOP_ERROR, STOP_FORCED, STOP_REASONS };
 
 /* Bits of vcpu.requests, set by any CPU (atomically), taken in the run loop. */
 #define REQUEST_EVENT (1u << 0) /* the interrupt state changed: decide anew what to inject */
@@ -28,12 +30,17 @@ enum stop_reason { STOP_NONE, STOP_SHUTDOWN, STOP_RESET, STOP_TRIPLE_FAULT, STOP
 #define REQUEST_INPUT (1u << 2) /* somebody typed */
 #define REQUEST_STOP  (1u << 3)
 #define REQUEST_DUMP  (1u << 4)
+#define REQUEST_YIELD (1u << 5) /* another task may have a better right to the CPU */
+#define REQUEST_RESET (1u << 6) /* to the state that the VM starts in */
+#define REQUEST_LOOK  (1u << 7) /* something else changed: may it run? */
 
+/* A vCPU is touched by the CPU that runs it, but for requests and its task. */
 struct vcpu {
     uint64_t gpr[GPR_COUNT]; /* first: the entry stub's offsets; RSP is the engine's, see vcpu_gpr() */
     uint32_t requests;
     uint8_t trace_next;      /* wraps around trace[] by itself */
     bool is_halted;
+    bool waits_for_sipi;     /* an application processor before its start-up IPI */
     bool nmi_pending;
     bool uses_virtual_delivery; /* the engine: the CPU delivers the local APIC's interrupts by itself */
     struct vcpu_exit exit;   /* the last one */
@@ -43,8 +50,8 @@ struct vcpu {
     struct vm *vm;
     struct lapic *lapic;
     struct guest_cpuid *cpuid;
-    unsigned index;          /* in the VM */
-    unsigned cpu;            /* the physical CPU that runs it */
+    unsigned index;          /* in the VM; its APIC ID, too */
+    struct task task;
 
     /* Switched only when another vCPU's are loaded: the hypervisor uses none of these. */
     uint64_t cr2, dr[4], dr6, xcr0;
@@ -59,7 +66,6 @@ struct vcpu {
     uint64_t exits[EXIT_KINDS];
     uint8_t trace[256];      /* kinds of the last exits, by trace_next */
     struct decode_cache decode_cache;
-    int console;             /* the number whose input this vCPU delivers */
 };
 
 struct vm {
@@ -69,24 +75,43 @@ struct vm {
     struct guest_mem mem;
     struct pt *stage2;
     struct io_bus ports, mmio;
+    struct lock device_lock; /* guards the devices that all vCPUs share, and their timers */
     struct platform *platform;
-    struct vcpu *vcpu; /* one a VM, for now */
-    enum stop_reason stop_reason;
+    struct vcpu *vcpus[VM_VCPUS_MAX]; /* by index; the first one is the boot CPU */
+    unsigned vcpu_count;
+    unsigned live_vcpus;  /* that the scheduler still has; atomic. At 0 the VM may be taken apart. */
+    volatile bool is_paused;
+    int console;          /* Ctrl-A number */
+    uint64_t tsc_offset;  /* at its start; each vCPU has its own from then on */
+    enum stop_reason stop_reason; /* atomic: the first one counts */
     uint32_t exit_status; /* of STOP_DEBUG_EXIT */
     struct vcpu_start start; /* how the boot vCPU begins; the loaders made it */
 };
 
 unsigned vcpu_vm_id(const struct vcpu *vcpu);
 
-/* Ends the VM as soon as its CPU is back in the run loop; the first reason counts. */
+/* Any CPU: ends the VM as soon as its vCPUs are back in the run loop; the first reason counts. */
 void vm_stop(struct vm *vm, enum stop_reason reason);
+/* Any CPU: the same request to every vCPU. */
+void vm_request(struct vm *vm, uint32_t requests);
 const char *stop_reason_name(enum stop_reason reason);
 
-/* Any CPU: sets the bits, and makes the vCPU's CPU look at them. */
+/* Any CPU: sets the bits, and makes the vCPU's CPU look at them; wakes the vCPU if it sleeps. */
 void vcpu_request(struct vcpu *vcpu, uint32_t requests);
 
-/* Runs vcpu on this CPU until its VM stops. */
-void vcpu_run(struct vcpu *vcpu);
+/* Why vcpu_run came back. */
+enum vcpu_outcome { VCPU_PREEMPTED, VCPU_SLEEPS, VCPU_OUT };
+
+/* Runs vcpu on this CPU, which holds its state from then on, until there is a reason to stop. */
+enum vcpu_outcome vcpu_run(struct vcpu *vcpu);
+
+/* What world_load loads, as after power-up. Not while a CPU holds it, or world_load follows. */
+void vcpu_reset_world(struct vcpu *vcpu);
+/* To the state in which its VM starts. On the CPU that holds its state. */
+void vcpu_power_up(struct vcpu *vcpu);
+
+/* Takes the state of whatever vCPU this CPU holds off it, if any: another CPU may run it then. */
+void vcpu_unload_current(void);
 
 /* An exception that the guest gets at its next entry; one on top of another becomes #DF, then a triple fault. */
 void vcpu_raise(struct vcpu *vcpu, uint8_t vector);

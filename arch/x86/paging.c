@@ -192,13 +192,22 @@ static int map_stack(uint64_t bottom, unsigned pages)
     return 0;
 }
 
+static uint64_t stack_slot(unsigned slot)
+{
+    return STACKS_BASE + slot * STACK_SLOT_BYTES + PAGE_SIZE; /* the slot's first page is a guard */
+}
+
+int paging_map_stack(unsigned slot, uint64_t *top)
+{
+    *top = stack_slot(slot) + MAIN_STACK_PAGES * PAGE_SIZE;
+    return map_stack(stack_slot(slot), MAIN_STACK_PAGES);
+}
+
 int paging_map_stacks(unsigned cpu, struct cpu_stacks *stacks)
 {
-    uint64_t at = STACKS_BASE + cpu * STACK_SLOT_BYTES + PAGE_SIZE; /* the slot's first page is a guard */
-    int error = map_stack(at, MAIN_STACK_PAGES);
+    int error = paging_map_stack(cpu, &stacks->main_top);
+    uint64_t at = stacks->main_top;
 
-    at += MAIN_STACK_PAGES * PAGE_SIZE;
-    stacks->main_top = at;
     for (unsigned i = 0; i < ARRAY_SIZE(stacks->ist_top) && !error; i++) {
         at += PAGE_SIZE;
         error = map_stack(at, IST_STACK_PAGES);

@@ -32,7 +32,9 @@ struct cpu_stacks {
     uint64_t ist_top[3];
 };
 
-/* Allocates and maps the stacks of a CPU, each above an unmapped page. -ENOMEM. */
+/* Allocates and maps a stack above an unmapped page; slots below PCPU_MAX are the CPUs'. -ENOMEM. */
+MUST_CHECK int paging_map_stack(unsigned slot, uint64_t *top);
+/* All stacks of a CPU. -ENOMEM. */
 MUST_CHECK int paging_map_stacks(unsigned cpu, struct cpu_stacks *stacks);
 
 #endif

@@ -90,6 +90,15 @@ static enum verdict handle_nothing(struct vcpu *vcpu, const struct vcpu_exit *ex
     return VERDICT_NEXT;
 }
 
+/* A spin lock whose holder may not be running. */
+static enum verdict handle_pause(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    (void)vcpu;
+    (void)exit;
+    sched_yield();
+    return VERDICT_NEXT;
+}
+
 static enum verdict handle_undefined(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     (void)exit;
@@ -165,7 +174,7 @@ const struct exit_kind_row exit_kinds[EXIT_KINDS] = {
     ROW(EXIT_TIMESLICE, "timeslice", handle_interrupt),
     ROW(EXIT_WINDOW, "window", handle_window),
     ROW(EXIT_HLT, "hlt", handle_hlt),
-    ROW(EXIT_PAUSE, "pause", handle_nothing),
+    ROW(EXIT_PAUSE, "pause", handle_pause),
     ROW(EXIT_CR, "cr", cr_handle),
     ROW(EXIT_XSETBV, "xsetbv", cr_handle_xsetbv),
     ROW(EXIT_EXCEPTION, "exception", handle_exception),

@@ -36,6 +36,10 @@ static void write_table(const struct field_value *table, unsigned count)
  */
 #define EXCEPTIONS_TAKEN (1u << X86_DB | 1u << X86_AC | 1u << X86_MC)
 
+/* TSC ticks: PAUSEs that are closer than the gap make a loop, and one that lasts for the window exits. */
+#define PLE_GAP    128
+#define PLE_WINDOW 4096
+
 static const struct field_value fixed_fields[] = {
     {VMCS_EXCEPTION_BITMAP, EXCEPTIONS_TAKEN},
     {VMCS_PAGE_FAULT_ERROR_MASK, 0},
@@ -90,6 +94,10 @@ static void write_pointers(struct vcpu *vcpu)
     }
     if (vmx_has(CONTROL_PROC2, PROC2_VIRTUALIZE_APIC_ACCESSES))
         vmwrite(VMCS_APIC_ACCESS_ADDRESS, v->apic_access.value);
+    if (vmx_has(CONTROL_PROC2, PROC2_PAUSE_LOOP_EXITING)) {
+        vmwrite(VMCS_PLE_GAP, PLE_GAP);
+        vmwrite(VMCS_PLE_WINDOW, PLE_WINDOW);
+    }
     if (vmx_has(CONTROL_PROC2, PROC2_VIRTUAL_INTERRUPTS)) {
         vmwrite(VMCS_GUEST_INTERRUPT_STATUS, 0);
         for (unsigned i = 0; i < 4; i++) {
@@ -103,13 +111,18 @@ void vmcs_set_host_cpu(void)
 {
     const struct pcpu *cpu = this_pcpu();
 
+    vmwrite(VMCS_HOST_GS_BASE, (uint64_t)cpu);
+    vmwrite(VMCS_HOST_TR_BASE, (uint64_t)&cpu->arch->tss);
+    vmwrite(VMCS_HOST_GDTR_BASE, (uint64_t)cpu->arch->gdt);
+}
+
+/* Every CPU has the same of these. */
+static void write_host(void)
+{
     vmwrite(VMCS_HOST_CR0, read_cr0());
     vmwrite(VMCS_HOST_CR3, read_cr3());
     vmwrite(VMCS_HOST_CR4, read_cr4());
     vmwrite(VMCS_HOST_EFER, rdmsr(MSR_IA32_EFER));
-    vmwrite(VMCS_HOST_GS_BASE, (uint64_t)cpu);
-    vmwrite(VMCS_HOST_TR_BASE, (uint64_t)&cpu->arch->tss);
-    vmwrite(VMCS_HOST_GDTR_BASE, (uint64_t)cpu->arch->gdt);
     vmwrite(VMCS_HOST_IDTR_BASE, idt_base());
     vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_exit_point);
 }
@@ -119,6 +132,7 @@ void vmcs_init(struct vcpu *vcpu)
     write_table(fixed_fields, ARRAY_SIZE(fixed_fields));
     write_controls(vcpu);
     write_pointers(vcpu);
+    write_host();
     vmcs_set_host_cpu();
     vmwrite(VMCS_CR4_MASK, ~cr4_guest_owned(vcpu));
     vmcs_fill_msr_bitmap(vcpu);

@@ -12,6 +12,7 @@ struct vmx_vcpu {
     hpa_t msr_bitmap, io_bitmap_a, io_bitmap_b, virtual_apic, apic_access;
     bool is_launched;
     uint16_t vpid;
+    unsigned last_cpu; /* where it was loaded last; PCPU_MAX: nowhere */
     uint64_t eptp;
     uint32_t proc_controls, proc2_controls; /* as they stand in the VMCS: spares VMREADs */
     uint64_t eoi_bitmap[4];

@@ -18,6 +18,7 @@
 #include "kernel/lib/assert.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/lock.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/page.h"
@@ -95,10 +96,42 @@ static void vmx_cpu_disable(void)
 /* Pages of a vCPU, allocated and freed by table. */
 static hpa_t *vcpu_page(struct vmx_vcpu *v, unsigned i)
 {
-    hpa_t *const pages[] = {&v->vmcs, &v->msr_bitmap, &v->io_bitmap_a, &v->io_bitmap_b, &v->apic_access};
+    hpa_t *const pages[] = {&v->vmcs, &v->msr_bitmap, &v->io_bitmap_a, &v->io_bitmap_b};
 
     return i < ARRAY_SIZE(pages) ? pages[i] : NULL;
 }
+
+/* --- VPIDs: one for each vCPU, so that nothing is flushed when a CPU changes from one to another --- */
+
+static uint64_t vpids_taken[65536 / 64] = {1}; /* 0 is the host's */
+static struct lock vpid_lock;                  /* guards vpids_taken */
+
+static int alloc_vpid(uint16_t *vpid)
+{
+    int error = -ENOSPC;
+
+    lock_acquire(&vpid_lock);
+    for (unsigned i = 0; i < ARRAY_SIZE(vpids_taken) && error; i++) {
+        unsigned free = ~vpids_taken[i] ? (unsigned)__builtin_ctzll(~vpids_taken[i]) : 64;
+
+        if (free == 64)
+            continue;
+        vpids_taken[i] |= BIT(free);
+        *vpid = (uint16_t)(64 * i + free);
+        error = 0;
+    }
+    lock_release(&vpid_lock);
+    return error;
+}
+
+static void free_vpid(uint16_t vpid)
+{
+    lock_acquire(&vpid_lock);
+    vpids_taken[vpid / 64] &= ~BIT(vpid % 64);
+    lock_release(&vpid_lock);
+}
+
+/* --- life of a vCPU --- */
 
 static void vmx_vcpu_destroy(struct vcpu *vcpu)
 {
@@ -107,41 +140,64 @@ static void vmx_vcpu_destroy(struct vcpu *vcpu)
     for (unsigned i = 0; vcpu_page(v, i); i++)
         if (vcpu_page(v, i)->value)
             page_free(*vcpu_page(v, i), PAGE_ORDER_4K);
+    if (vcpu->index == 0 && v->apic_access.value)
+        page_free(v->apic_access, PAGE_ORDER_4K);
+    if (v->vpid)
+        free_vpid(v->vpid);
     heap_free(v);
     vcpu->engine = NULL;
 }
 
-/* The page is never read or written: the CPU recognises accesses to it (SDM 3C, "Virtualizing Memory-Mapped APIC Accesses"). */
-static int map_apic_access(struct vcpu *vcpu)
+/*
+ * The page is never read or written: the CPU recognises accesses to it (SDM 3C, "Virtualizing Memory-Mapped APIC Accesses").
+ * Second-level tables are the VM's, so all of its vCPUs have the boot vCPU's.
+ */
+static int make_apic_access(struct vcpu *vcpu)
 {
-    return pt_map(vcpu->vm->stage2, APIC_DEFAULT_BASE, vmx_of(vcpu)->apic_access, PAGE_SIZE, PT_READ | PT_WRITE);
+    struct vmx_vcpu *v = vmx_of(vcpu);
+    int error;
+
+    if (!vmx_has(CONTROL_PROC2, PROC2_VIRTUALIZE_APIC_ACCESSES))
+        return 0;
+    if (vcpu->index != 0) {
+        v->apic_access = vmx_of(vcpu->vm->vcpus[0])->apic_access;
+        return 0;
+    }
+    error = page_alloc_zeroed(PAGE_ORDER_4K, &v->apic_access);
+    if (error)
+        return error;
+    return pt_map(vcpu->vm->stage2, APIC_DEFAULT_BASE, v->apic_access, PAGE_SIZE, PT_READ | PT_WRITE);
 }
 
-/* VPIDs are numbered with the VMs; 0 is the host's. A page of I/O bitmap full of ones makes every port exit. */
+static int make_parts(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *v = vmx_of(vcpu);
+    int error = alloc_vpid(&v->vpid);
+
+    for (unsigned i = 0; vcpu_page(v, i) && !error; i++)
+        error = page_alloc_zeroed(PAGE_ORDER_4K, vcpu_page(v, i));
+    return error ? error : make_apic_access(vcpu);
+}
+
+/* A page of I/O bitmap full of ones makes every port exit. */
 static int vmx_vcpu_create(struct vcpu *vcpu)
 {
     struct vmx_vcpu *v = heap_alloc(sizeof *v);
+    int error;
 
     if (!v)
         return -ENOMEM;
     vcpu->engine = v;
-    for (unsigned i = 0; vcpu_page(v, i); i++) {
-        if (page_alloc_zeroed(PAGE_ORDER_4K, vcpu_page(v, i)) != 0) {
-            vmx_vcpu_destroy(vcpu);
-            return -ENOMEM;
-        }
-    }
-    if (vmx_has(CONTROL_PROC2, PROC2_VIRTUALIZE_APIC_ACCESSES) && map_apic_access(vcpu) != 0) {
-        vmx_vcpu_destroy(vcpu);
-        return -ENOMEM;
-    }
+    error = make_parts(vcpu);
+    if (error)
+        return error;
     put_le32(phys_to_virt(v->vmcs), vmx_caps.revision);
     memset(phys_to_virt(v->io_bitmap_a), 0xff, PAGE_SIZE);
     memset(phys_to_virt(v->io_bitmap_b), 0xff, PAGE_SIZE);
     v->msr_bitmap_page = phys_to_virt(v->msr_bitmap);
     v->virtual_apic = virt_to_phys(vcpu->lapic->page);
-    v->vpid = (uint16_t)vcpu->vm->id;
     v->eptp = ept_pointer(vcpu->vm->stage2->root, false);
+    v->last_cpu = PCPU_MAX;
     vcpu->uses_virtual_delivery = vmx_has(CONTROL_PROC2, PROC2_VIRTUAL_INTERRUPTS);
     return 0;
 }
@@ -163,15 +219,31 @@ static void vmx_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
     vmcs_init(vcpu);
     vmcs_set_start(vcpu, start);
     vmx_start_slice();
-    invept(INV_SINGLE_CONTEXT, v->eptp); /* the tables may have been another VM's */
+}
+
+/*
+ * What this CPU may still hold of the vCPU is from an earlier time here, or another VM's that had the same tables and VPID:
+ * what was flushed since then was flushed elsewhere.
+ */
+static void move_if_new_here(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *v = vmx_of(vcpu);
+
+    if (v->last_cpu == this_pcpu()->id)
+        return;
+    v->last_cpu = this_pcpu()->id;
+    invept(INV_SINGLE_CONTEXT, v->eptp);
     flush_linear(vcpu);
+    vmcs_set_host_cpu();
 }
 
 static void vmx_load(struct vcpu *vcpu)
 {
+    if (vmx_of(vcpu)->last_cpu == PCPU_MAX && !vmclear(vmx_of(vcpu)->vmcs))
+        panic("VMCLEAR of vm%u failed", vcpu->vm->id);
     if (!vmptrld(vmx_of(vcpu)->vmcs))
         panic("VMPTRLD of vm%u failed", vcpu->vm->id);
-    vmcs_set_host_cpu();
+    move_if_new_here(vcpu);
 }
 
 static void vmx_unload(struct vcpu *vcpu)

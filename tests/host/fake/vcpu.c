@@ -96,7 +96,7 @@ void vm_stop(struct vm *vm, enum stop_reason reason)
 {
     if (vm->stop_reason == STOP_NONE)
         vm->stop_reason = reason;
-    vcpu_request(vm->vcpu, REQUEST_STOP);
+    vcpu_request(vm->vcpus[0], REQUEST_STOP);
 }
 
 void vcpu_dump(struct vcpu *vcpu, const char *why)
@@ -172,8 +172,8 @@ static void set_flat_segments(struct fake_vcpu *f)
 
 static void build_vm(struct fake_vcpu *f)
 {
-    struct io_region port = {"port",       FAKE_VCPU_PORT, FAKE_VCPU_PORT_BYTES,
-                             IO_WIDTH_ANY, &port_ops,      f};
+    struct io_region port = {
+        .name = "port", .base = FAKE_VCPU_PORT, .size = FAKE_VCPU_PORT_BYTES, .widths = IO_WIDTH_ANY, .ops = &port_ops, .device = f};
 
     f->ram = aligned_alloc(PAGE_SIZE, FAKE_VCPU_RAM_BYTES);
     f->apic_page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
@@ -183,8 +183,9 @@ static void build_vm(struct fake_vcpu *f)
     io_bus_freeze(&f->vm.ports);
     io_bus_freeze(&f->vm.mmio);
     f->vm.platform = &f->platform;
-    f->vm.vcpu = &f->vcpu;
-    lapic_init(&f->platform.lapic, f->apic_page, 0, true, &wiring, f);
+    f->vm.vcpus[0] = &f->vcpu;
+    f->vm.vcpu_count = 1;
+    lapic_init(&f->lapic, f->apic_page, 0, true, &wiring, f);
     pic_init(&f->platform.pic, (struct irq_line){0});
 }
 
@@ -198,7 +199,7 @@ void fake_vcpu_init(struct fake_vcpu *f)
     msr_init();
     set_flat_segments(f);
     f->vcpu.vm = &f->vm;
-    f->vcpu.lapic = &f->platform.lapic;
+    f->vcpu.lapic = &f->lapic;
     f->vcpu.cpuid = &f->cpuid;
     f->vcpu.physical_bits = FAKE_VCPU_ADDRESS_BITS;
     f->registers[VCPU_CR0] = CR0_PE | CR0_ET;

@@ -22,6 +22,7 @@ struct fake_vcpu {
     struct vcpu vcpu;
     struct vm vm;
     struct platform platform;
+    struct lapic lapic;
     struct guest_cpuid cpuid;
     uint8_t *ram;
     void *apic_page;
