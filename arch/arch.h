@@ -16,6 +16,13 @@ void *arch_map_device(hpa_t address, uint64_t size);
 uint64_t arch_irq_save(void);
 void arch_irq_restore(uint64_t flags);
 
+/*
+ * Interrupts come in, which are off otherwise in C, and are off again on return: those that are pending, or whatever comes next.
+ * One that came before is not slept over.
+ */
+void arch_take_interrupts(void);
+void arch_wait_for_interrupt(void);
+
 /* Makes the CPU with that number look at its requests soon; any CPU may call. */
 void arch_kick(unsigned cpu);
 

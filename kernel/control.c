@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/control.h"
 #include "arch/arch.h"
-#include "arch/x86/cpu.h"
 #include "kernel/lib/assert.h"
 #include "kernel/sched.h"
 #include "kernel/timers.h"
@@ -39,7 +38,7 @@ void control_yield(void)
         return;
     }
     timers_run();
-    cpu_take_interrupts();
+    arch_take_interrupts();
 }
 
 void control_wait(void)

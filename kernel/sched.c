@@ -6,7 +6,6 @@
  */
 #include "kernel/sched.h"
 #include "arch/arch.h"
-#include "arch/x86/cpu.h"
 #include "kernel/control.h"
 #include "kernel/lib/errno.h"
 #include "kernel/pcpu.h"
@@ -285,7 +284,7 @@ static void leave(struct pcpu *cpu, struct task *task)
 static void idle(struct pcpu *cpu)
 {
     if (!(guest_cpus & BIT(cpu->id))) {
-        cpu_wait_for_interrupt();
+        arch_wait_for_interrupt();
         return;
     }
     if (take_from_anybody(cpu))
@@ -293,7 +292,7 @@ static void idle(struct pcpu *cpu)
     cpu->is_idle = true;
     __atomic_fetch_or(&idle_cpus, BIT(cpu->id), __ATOMIC_ACQ_REL);
     if (runqueue_ready_count(&cpu->queue) == 0 && !cpu->timer_came)
-        cpu_wait_for_interrupt();
+        arch_wait_for_interrupt();
     __atomic_fetch_and(&idle_cpus, ~BIT(cpu->id), __ATOMIC_ACQ_REL);
     cpu->is_idle = false;
 }
@@ -323,7 +322,7 @@ void sched_loop(void)
             run(cpu, task);
         else
             idle(cpu);
-        cpu_take_interrupts();
+        arch_take_interrupts();
     }
 }
 

@@ -4,7 +4,6 @@
  * It runs with interrupts off; the host's interrupts end the guest's time.
  */
 #include "arch/arch.h"
-#include "arch/x86/cpu.h"
 #include "arch/x86/guest/event.h"
 #include "arch/x86/guest/world.h"
 #include "arch/x86/regs.h"
@@ -255,6 +254,6 @@ enum vcpu_outcome vcpu_run(struct vcpu *vcpu)
             event_prepare(vcpu);
         if (likely(vcpu->requests == 0)) /* a later one comes with a kick, which ends the entry at once */
             vcpu_ops->run(vcpu);
-        cpu_take_interrupts();
+        arch_take_interrupts();
     }
 }

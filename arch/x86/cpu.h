@@ -97,18 +97,6 @@ static inline void irq_disable(void)
     __asm__ volatile("cli" : : : "memory");
 }
 
-/* Waits for an interrupt and takes it; interrupts are off again on return. STI's shadow closes the race. */
-static inline void cpu_wait_for_interrupt(void)
-{
-    __asm__ volatile("sti; hlt; cli" : : : "memory");
-}
-
-/* Takes what is pending. */
-static inline void cpu_take_interrupts(void)
-{
-    __asm__ volatile("sti; nop; cli" : : : "memory");
-}
-
 static inline NORETURN void cpu_halt_forever(void)
 {
     for (;;)

@@ -10,6 +10,17 @@
 #define RANDOM_TRIES     10u /* SDM 1, "RDRAND": that many failures in a row mean a broken generator */
 #define BACKTRACE_FRAMES 24u
 
+/* STI's shadow closes the race: an interrupt that is pending ends the HLT. */
+void arch_wait_for_interrupt(void)
+{
+    __asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+void arch_take_interrupts(void)
+{
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
 uint64_t arch_irq_save(void)
 {
     return irq_save();
