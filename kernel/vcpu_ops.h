@@ -76,6 +76,8 @@ struct vcpu_ops {
      * this tells it so and returns true; else the caller injects.
      */
     bool (*sync_interrupts)(struct vcpu *vcpu);
+    /* Forgets every translation of the guest's linear addresses. */
+    void (*flush_linear)(struct vcpu *vcpu);
     /* The guest's APIC went to another mode. */
     void (*set_apic_mode)(struct vcpu *vcpu);
 

@@ -33,15 +33,21 @@ enum stop_reason { STOP_NONE, STOP_SHUTDOWN, STOP_RESET, STOP_TRIPLE_FAULT, STOP
 #define REQUEST_YIELD (1u << 5) /* another task may have a better right to the CPU */
 #define REQUEST_RESET (1u << 6) /* to the state that the VM starts in */
 #define REQUEST_LOOK  (1u << 7) /* something else changed: may it run? */
+#define REQUEST_TIMER (1u << 8) /* the local APIC's timer has fired on another CPU; comes with REQUEST_EVENT */
+#define REQUEST_KICK  (1u << 9) /* ends this HLT, or the next one; likewise */
+#define REQUEST_INIT  (1u << 10) /* INIT has come, or a SIPI: startup_take_requests() */
+#define REQUEST_SIPI  (1u << 11)
 
 /* A vCPU is touched by the CPU that runs it, but for requests and its task. */
 struct vcpu {
     uint64_t gpr[GPR_COUNT]; /* first: the entry stub's offsets; RSP is the engine's, see vcpu_gpr() */
     uint32_t requests;
     uint8_t trace_next;      /* wraps around trace[] by itself */
-    bool is_halted;
-    bool waits_for_sipi;     /* an application processor before its start-up IPI */
+    bool is_halted;          /* until event_wakes(), or a SIPI */
     bool nmi_pending;
+    bool is_kicked;          /* the next HLT ends at once */
+    bool waits_for_sipi;     /* and is halted; see startup.h */
+    uint8_t sipi_vector;     /* of the last SIPI; any CPU */
     bool uses_virtual_delivery; /* the engine: the CPU delivers the local APIC's interrupts by itself */
     struct vcpu_exit exit;   /* the last one */
     struct event event;      /* to be delivered at the next entry, before anything else */
@@ -60,6 +66,8 @@ struct vcpu {
 
     uint64_t tsc_offset;     /* guest TSC = host TSC + this */
     uint64_t tsc_adjust;
+    uint64_t system_time_msr, steal_time_msr; /* KVM's, as the guest wrote them; 0: off */
+    uint32_t system_time_version, steal_time_version;
     uint8_t physical_bits; /* of guest-physical addresses, as CPUID tells the guest */
     bool has_1g_pages;     /* likewise */
     uint64_t mtrr[28];

@@ -396,6 +396,8 @@ static void sync_virtual_interrupts(struct vcpu *vcpu)
     uint64_t bitmap[4];
 
     vmwrite(VMCS_GUEST_INTERRUPT_STATUS, (uint64_t)MAX(isr, 0) << 8 | (uint64_t)MAX(irr, 0));
+    if (!lapic_take_level_vectors_change(vcpu->lapic))
+        return;
     lapic_level_vectors(vcpu->lapic, bitmap);
     for (unsigned i = 0; i < 4; i++) {
         if (bitmap[i] != v->eoi_bitmap[i]) {
@@ -444,6 +446,7 @@ const struct vcpu_ops vmx_ops = {
     .want_window = vmx_want_window,
     .inject = vmx_inject,
     .sync_interrupts = vmx_sync_interrupts,
+    .flush_linear = flush_linear,
     .set_apic_mode = vmcs_set_apic_mode,
     .dump = vmcs_dump,
 };
