@@ -74,7 +74,7 @@ static void set_output(struct pic_chip *c, bool level)
 {
     if (level == c->output_level)
         return;
-    c->output_level = level;
+    __atomic_store_n(&c->output_level, level, __ATOMIC_RELAXED);
     irq_line_set(&c->output, level);
 }
 
@@ -220,11 +220,13 @@ static void pic_write(void *device, uint64_t offset, unsigned width UNUSED, uint
 {
     struct pic_chip *c = device;
 
+    lock_acquire(&c->pair->lock);
     if (offset == 0)
         write_even(c, (uint8_t)value);
     else
         write_odd(c, (uint8_t)value);
     update(c);
+    lock_release(&c->pair->lock);
 }
 
 /* Intel 8259A, "Poll Command": the next read, of either port, acknowledges. */
@@ -236,15 +238,24 @@ static uint8_t poll(struct pic_chip *c)
     return input == NONE ? 0 : (uint8_t)(PIC_POLL_I | input);
 }
 
-static uint64_t pic_read(void *device, uint64_t offset, unsigned width UNUSED)
+static uint8_t read_port(struct pic_chip *c, uint64_t offset)
 {
-    struct pic_chip *c = device;
-
     if (c->polled)
         return poll(c);
     if (offset != 0)
         return c->imr;
     return c->reads_isr ? c->isr : c->irr;
+}
+
+static uint64_t pic_read(void *device, uint64_t offset, unsigned width UNUSED)
+{
+    struct pic_chip *c = device;
+    uint8_t value;
+
+    lock_acquire(&c->pair->lock);
+    value = read_port(c, offset);
+    lock_release(&c->pair->lock);
+    return value;
 }
 
 const struct io_region_ops pic_ops = {pic_read, pic_write};
@@ -279,9 +290,11 @@ static void pic_elcr_write(void *device, uint64_t offset, unsigned width UNUSED,
 {
     struct pic_chip *c = elcr_chip(device, offset);
 
+    lock_acquire(&c->pair->lock);
     c->elcr = (uint8_t)value & c->level_capable;
     follow_levels(c);
     update(c);
+    lock_release(&c->pair->lock);
 }
 
 const struct io_region_ops pic_elcr_ops = {pic_elcr_read, pic_elcr_write};
@@ -291,15 +304,17 @@ void pic_set_line(void *pic, unsigned input, bool level)
     struct pic *p = pic;
 
     ASSERT(input < PIC_INPUTS);
+    lock_acquire(&p->lock);
     if (input >= CHIP_INPUTS)
         chip_set_line(&p->slave, input - CHIP_INPUTS, level);
     else if (input != CASCADE)
         chip_set_line(&p->master, input, level);
+    lock_release(&p->lock);
 }
 
 bool pic_is_pending(const struct pic *pic)
 {
-    return pic->master.output_level;
+    return __atomic_load_n(&pic->master.output_level, __ATOMIC_RELAXED);
 }
 
 static int vector(const struct pic_chip *c, int input)
@@ -308,13 +323,23 @@ static int vector(const struct pic_chip *c, int input)
 }
 
 /* The master first, so that it sees an edge if the slave asks again. */
-int pic_acknowledge(struct pic *pic)
+static int acknowledge(struct pic *pic)
 {
     int input = chip_acknowledge(&pic->master);
 
     if (input == CASCADE)
         return vector(&pic->slave, chip_acknowledge(&pic->slave));
     return vector(&pic->master, input);
+}
+
+int pic_acknowledge(struct pic *pic)
+{
+    int result;
+
+    lock_acquire(&pic->lock);
+    result = acknowledge(pic);
+    lock_release(&pic->lock);
+    return result;
 }
 
 void pic_on_masks_changed(struct pic *pic, void (*changed)(void *context, uint16_t masked),
@@ -326,9 +351,11 @@ void pic_on_masks_changed(struct pic *pic, void (*changed)(void *context, uint16
 
 void pic_reset(struct pic *pic)
 {
+    lock_acquire(&pic->lock);
     chip_reset(&pic->slave);
     chip_reset(&pic->master);
     tell_masks(pic);
+    lock_release(&pic->lock);
 }
 
 void pic_init(struct pic *pic, struct irq_line intr)

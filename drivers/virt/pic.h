@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The PC's pair of 8259A interrupt controllers, the second at input 2 of the first, with the
- * edge/level control registers that PCI chipsets added. Everything runs on the CPU that runs the
- * VM.
+ * edge/level control registers that PCI chipsets added.
+ *
+ * CPUs: any, at any time. Lines, ports and acknowledge cycles take the pair's own lock, inside the
+ * lock of whatever device they come from. INTR and masks_changed are told with it held, so that what
+ * they cause must not come back here.
  */
 #ifndef DRIVERS_VIRT_PIC_H
 #define DRIVERS_VIRT_PIC_H
 
 #include "kernel/io_bus.h"
 #include "kernel/irq.h"
+#include "kernel/lib/lock.h"
 
 #define PIC_INPUTS 16u
 
@@ -31,6 +35,7 @@ struct pic_chip {
 };
 
 struct pic {
+    struct lock lock; /* guards both chips */
     struct pic_chip master, slave;
     void (*masks_changed)(void *context, uint16_t masked); /* NULL: nobody wants to know */
     void *masks_context;

@@ -4,13 +4,17 @@
 
 /* --- interrupts --- */
 
-static void set_interrupt_status(struct virtio_mmio *m, uint32_t status)
+static void change_interrupt_status(struct virtio_mmio *m, uint32_t set, uint32_t clear)
 {
-    bool was_high = m->interrupt_status != 0, is_high = status != 0;
+    uint32_t before, after;
 
-    m->interrupt_status = status;
-    if (is_high != was_high)
-        irq_line_set(&m->irq, is_high);
+    lock_acquire(&m->interrupt_lock);
+    before = m->interrupt_status;
+    after = (before & ~clear) | set;
+    __atomic_store_n(&m->interrupt_status, after, __ATOMIC_RELAXED);
+    if ((before != 0) != (after != 0))
+        irq_line_set(&m->irq, after != 0);
+    lock_release(&m->interrupt_lock);
 }
 
 static void interrupt_queue(struct virtio_transport *transport, unsigned queue)
@@ -18,14 +22,14 @@ static void interrupt_queue(struct virtio_transport *transport, unsigned queue)
     struct virtio_mmio *m = CONTAINER_OF(transport, struct virtio_mmio, transport);
 
     (void)queue;
-    set_interrupt_status(m, m->interrupt_status | VIRTIO_MMIO_INT_VRING);
+    change_interrupt_status(m, VIRTIO_MMIO_INT_VRING, 0);
 }
 
 static void interrupt_config(struct virtio_transport *transport)
 {
     struct virtio_mmio *m = CONTAINER_OF(transport, struct virtio_mmio, transport);
 
-    set_interrupt_status(m, m->interrupt_status | VIRTIO_MMIO_INT_CONFIG);
+    change_interrupt_status(m, VIRTIO_MMIO_INT_CONFIG, 0);
 }
 
 /* --- registers that are read --- */
@@ -74,7 +78,7 @@ static uint32_t read_queue_ready(const struct virtio_mmio *m)
 
 static uint32_t read_interrupt_status(const struct virtio_mmio *m)
 {
-    return m->interrupt_status;
+    return __atomic_load_n(&m->interrupt_status, __ATOMIC_RELAXED);
 }
 
 static uint32_t read_status(const struct virtio_mmio *m)
@@ -133,7 +137,7 @@ static void write_queue_notify(struct virtio_mmio *m, uint32_t value)
 
 static void write_interrupt_ack(struct virtio_mmio *m, uint32_t value)
 {
-    set_interrupt_status(m, m->interrupt_status & ~value);
+    change_interrupt_status(m, 0, value);
 }
 
 static void write_status(struct virtio_mmio *m, uint32_t value)
@@ -269,7 +273,7 @@ void virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device,
 void virtio_mmio_reset(struct virtio_mmio *mmio)
 {
     virtio_device_reset(mmio->device);
-    set_interrupt_status(mmio, 0);
+    change_interrupt_status(mmio, 0, UINT32_MAX);
     mmio->device_features_sel = 0;
     mmio->driver_features_sel = 0;
     mmio->queue_sel = 0;

@@ -2,6 +2,10 @@
 /*
  * The MMIO transport, version 2 (VIRTIO 1.2, "Virtio Over MMIO"): registers and one level-triggered
  * interrupt, high while InterruptStatus is not 0. What a status or a feature means is virtio.c's.
+ *
+ * CPUs: the registers are guarded as the device is, by the owner. InterruptStatus and the line have a
+ * lock of their own, inside the device's and outside the interrupt controller's, so that a device may
+ * interrupt from one CPU while a driver acknowledges on another.
  */
 #ifndef DRIVERS_VIRT_VIRTIO_MMIO_H
 #define DRIVERS_VIRT_VIRTIO_MMIO_H
@@ -9,6 +13,7 @@
 #include "drivers/virt/virtio.h"
 #include "kernel/io_bus.h"
 #include "kernel/irq.h"
+#include "kernel/lib/lock.h"
 
 #define VIRTIO_MMIO_MAGIC_VALUE         0x000u
 #define VIRTIO_MMIO_VERSION             0x004u
@@ -54,6 +59,7 @@ struct virtio_mmio {
     struct virtio_device *device;
     struct virtio_transport transport;
     struct irq_line irq;
+    struct lock interrupt_lock; /* guards the status, and its agreement with the line */
     uint32_t interrupt_status;
     uint32_t device_features_sel;
     uint32_t driver_features_sel;
