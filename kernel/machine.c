@@ -9,6 +9,7 @@
 #include "arch/x86/guest/acpi_tables.h"
 #include "arch/x86/guest/boot.h"
 #include "arch/x86/guest/cpuid.h"
+#include "arch/x86/guest/event.h"
 #include "arch/x86/regs.h"
 #include "kernel/console.h"
 #include "kernel/control.h"
@@ -84,14 +85,9 @@ static void lapic_broadcast_eoi(void *context, uint8_t vector)
     apic_bus_broadcast_eoi(&vcpu->vm->platform->apic_bus, vector);
 }
 
-/* INIT and STARTUP have nobody to wake as long as a VM has one vCPU. */
-static void lapic_deliver(void *context, uint8_t delivery, uint8_t vector)
-{
-    (void)vector;
-    vcpu_request(context, delivery == APIC_DELIVERY_NMI ? REQUEST_NMI : REQUEST_EVENT);
-}
-
-static const struct lapic_wiring lapic_wiring = {lapic_send, lapic_broadcast_eoi, request_event, lapic_deliver};
+static const struct lapic_wiring lapic_wiring = {
+    lapic_send, lapic_broadcast_eoi, request_event, event_deliver, event_timer_is_here,
+};
 
 /* --- power --- */
 

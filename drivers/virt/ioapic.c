@@ -44,12 +44,10 @@ static void send_level(struct ioapic *io, unsigned input)
         io->redirection[input] |= IOAPIC_RTE_REMOTE_IRR;
 }
 
-void ioapic_set_line(void *ioapic, unsigned input, bool level)
+static void set_line(struct ioapic *io, unsigned input, bool level)
 {
-    struct ioapic *io = ioapic;
     uint32_t before = io->asserted;
 
-    ASSERT(input < IOAPIC_INPUTS);
     io->asserted = level ? before | 1u << input : before & ~(1u << input);
     if (rte_is_level(io->redirection[input]))
         send_level(io, input);
@@ -57,10 +55,18 @@ void ioapic_set_line(void *ioapic, unsigned input, bool level)
         send(io, input);
 }
 
-static void end_of_interrupt(void *ioapic, uint8_t vector)
+void ioapic_set_line(void *ioapic, unsigned input, bool level)
 {
     struct ioapic *io = ioapic;
 
+    ASSERT(input < IOAPIC_INPUTS);
+    lock_acquire(&io->lock);
+    set_line(io, input, level);
+    lock_release(&io->lock);
+}
+
+static void end_of_interrupt(struct ioapic *io, uint8_t vector)
+{
     for (unsigned input = 0; input < IOAPIC_INPUTS; input++) {
         uint64_t *rte = &io->redirection[input];
 
@@ -69,6 +75,15 @@ static void end_of_interrupt(void *ioapic, uint8_t vector)
         *rte &= ~IOAPIC_RTE_REMOTE_IRR;
         send_level(io, input);
     }
+}
+
+static void hear_eoi(void *ioapic, uint8_t vector)
+{
+    struct ioapic *io = ioapic;
+
+    lock_acquire(&io->lock);
+    end_of_interrupt(io, vector);
+    lock_release(&io->lock);
 }
 
 /* --- registers behind the window --- */
@@ -118,21 +133,16 @@ static void window_write(struct ioapic *io, uint32_t value)
 
 /* --- MMIO --- */
 
-static uint64_t mmio_read(void *device, uint64_t offset, unsigned width)
+static uint64_t read_register(const struct ioapic *io, uint64_t offset)
 {
-    struct ioapic *io = device;
-
-    (void)width; /* the bus keeps the low bytes */
     if (offset == IOAPIC_REGSEL)
         return io->selected;
     return offset == IOAPIC_WIN ? window_read(io) : 0;
 }
 
 /* The window takes whole doublewords only: a part of one would be a vector to nowhere. */
-static void mmio_write(void *device, uint64_t offset, unsigned width, uint64_t value)
+static void write_register(struct ioapic *io, uint64_t offset, unsigned width, uint64_t value)
 {
-    struct ioapic *io = device;
-
     if (offset == IOAPIC_REGSEL)
         io->selected = (uint8_t)value;
     else if (offset == IOAPIC_WIN && width == sizeof(uint32_t))
@@ -141,9 +151,32 @@ static void mmio_write(void *device, uint64_t offset, unsigned width, uint64_t v
         end_of_interrupt(io, (uint8_t)value);
 }
 
+static uint64_t mmio_read(void *device, uint64_t offset, unsigned width)
+{
+    struct ioapic *io = device;
+    uint64_t value;
+
+    (void)width; /* the bus keeps the low bytes */
+    lock_acquire(&io->lock);
+    value = read_register(io, offset);
+    lock_release(&io->lock);
+    return value;
+}
+
+static void mmio_write(void *device, uint64_t offset, unsigned width, uint64_t value)
+{
+    struct ioapic *io = device;
+
+    lock_acquire(&io->lock);
+    write_register(io, offset, width, value);
+    lock_release(&io->lock);
+}
+
 const struct io_region_ops ioapic_ops = {mmio_read, mmio_write};
 
-void ioapic_reset(struct ioapic *io)
+/* --- life --- */
+
+static void reset(struct ioapic *io)
 {
     for (unsigned input = 0; input < IOAPIC_INPUTS; input++)
         io->redirection[input] = IOAPIC_RTE_MASKED;
@@ -151,11 +184,18 @@ void ioapic_reset(struct ioapic *io)
     io->selected = 0;
 }
 
+void ioapic_reset(struct ioapic *io)
+{
+    lock_acquire(&io->lock);
+    reset(io);
+    lock_release(&io->lock);
+}
+
 int ioapic_init(struct ioapic *io, struct apic_bus *bus)
 {
-    struct apic_eoi_listener listener = {end_of_interrupt, io};
+    struct apic_eoi_listener listener = {hear_eoi, io};
 
     *io = (struct ioapic){.bus = bus};
-    ioapic_reset(io);
+    reset(io);
     return apic_bus_listen(bus, &listener);
 }

@@ -2,16 +2,20 @@
 /*
  * The I/O APIC that a guest sees: an 82093AA with 24 inputs, and the EOI register of version 0x20.
  * A line's level says whether it is asserted; the polarity bit of a redirection entry is kept for
- * the guest and means nothing, as devices and the guest's ACPI tables agree by construction. The
- * owner makes sure that one CPU at a time is in here (lines, MMIO, EOIs). What this causes on the
- * bus is bounded: a line's change, a write, and an EOI per input send one message at most, so that
- * a line which nobody lowers costs one message an EOI.
+ * the guest and means nothing, as devices and the guest's ACPI tables agree by construction. What
+ * this causes on the bus is bounded: a line's change, a write, and an EOI per input send one message
+ * at most, so that a line which nobody lowers costs one message an EOI.
+ *
+ * CPUs: any, at any time. Lines, MMIO and EOIs take the chip's own lock, inside the lock of whatever
+ * device they come from; nothing that the bus does with a message comes back here. The lock is held
+ * until remote IRR is set, so that the EOI of a message on another CPU finds it.
  */
 #ifndef DRIVERS_VIRT_IOAPIC_H
 #define DRIVERS_VIRT_IOAPIC_H
 
 #include "drivers/virt/apic_bus.h"
 #include "kernel/io_bus.h"
+#include "kernel/lib/lock.h"
 #include "kernel/lib/types.h"
 
 #define IOAPIC_DEFAULT_BASE 0xfec00000ul
@@ -38,6 +42,7 @@
 #define IOAPIC_RTE_DEST_SHIFT 56
 
 struct ioapic {
+    struct lock lock; /* guards all of it */
     uint64_t redirection[IOAPIC_INPUTS]; /* bits as the guest reads them, remote IRR included */
     uint32_t asserted;                   /* the lines, as bits */
     uint32_t id;

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The local APIC's heart: what is requested, in service and deliverable, messages, pins, and the
- * modes of IA32_APIC_BASE. lapic_regs.c has the register file, lapic_timer.c the timer, apic_bus.c
- * the routing. Keeps the invariant that may_have_irr is false only when the IRR is empty.
+ * modes of IA32_APIC_BASE. lapic_posted.c has what comes from other CPUs, lapic_regs.c the register
+ * file, lapic_timer.c the timer, apic_bus.c the routing. Keeps the invariants that only the owner
+ * writes to the page, and that may_have_irr is false only when the IRR is empty.
  */
 #include "drivers/virt/lapic_internal.h"
 #include "kernel/lib/assert.h"
 
-#define VECTOR_WORDS      8u
-#define VECTOR_WORD_BYTES 16u
-#define PRIORITY_CLASS    0xf0u
+#define PRIORITY_CLASS 0xf0u
 
 #define APIC_BASE_MODE (APIC_BASE_EN | APIC_BASE_EXTD)
 
 /* --- sets of vectors: ISR, TMR, IRR --- */
 
-static uint32_t *vector_word(const struct lapic *l, unsigned set, uint8_t vector)
+static unsigned word_offset(unsigned set, uint8_t vector)
 {
-    return (uint32_t *)(l->page + set + vector / 32 * VECTOR_WORD_BYTES);
+    return set + vector / 32 * LAPIC_WORD_BYTES;
 }
 
 static uint32_t vector_bit(uint8_t vector)
@@ -25,30 +24,29 @@ static uint32_t vector_bit(uint8_t vector)
     return 1u << (vector % 32);
 }
 
-/* Atomic, as other CPUs set bits of the same word. Returns whether the bit was set before. */
-static bool vector_set(struct lapic *l, unsigned set, uint8_t vector)
+static void vector_set(struct lapic *l, unsigned set, uint8_t vector)
 {
-    uint32_t bit = vector_bit(vector);
+    unsigned word = word_offset(set, vector);
 
-    return __atomic_fetch_or(vector_word(l, set, vector), bit, __ATOMIC_SEQ_CST) & bit;
+    lapic_put(l, word, lapic_get(l, word) | vector_bit(vector));
 }
 
-static bool vector_clear(struct lapic *l, unsigned set, uint8_t vector)
+static void vector_clear(struct lapic *l, unsigned set, uint8_t vector)
 {
-    uint32_t bit = vector_bit(vector);
+    unsigned word = word_offset(set, vector);
 
-    return __atomic_fetch_and(vector_word(l, set, vector), ~bit, __ATOMIC_SEQ_CST) & bit;
+    lapic_put(l, word, lapic_get(l, word) & ~vector_bit(vector));
 }
 
 static bool vector_is_set(const struct lapic *l, unsigned set, uint8_t vector)
 {
-    return __atomic_load_n(vector_word(l, set, vector), __ATOMIC_RELAXED) & vector_bit(vector);
+    return lapic_get(l, word_offset(set, vector)) & vector_bit(vector);
 }
 
 static int highest_vector(const struct lapic *l, unsigned set)
 {
-    for (unsigned i = VECTOR_WORDS; i-- > 0;) {
-        uint32_t word = lapic_get(l, set + i * VECTOR_WORD_BYTES);
+    for (unsigned i = LAPIC_VECTOR_WORDS; i-- > 0;) {
+        uint32_t word = lapic_get(l, set + i * LAPIC_WORD_BYTES);
 
         if (word)
             return (int)(32 * i + 31) - __builtin_clz(word);
@@ -58,21 +56,6 @@ static int highest_vector(const struct lapic *l, unsigned set)
 
 /* --- priorities --- */
 
-/* The hint goes before the last look: we see a sender's bit, or its hint stays. */
-static int confirm_no_irr(struct lapic *l)
-{
-    int vector;
-
-    if (l->keeps_irr_hint)
-        return -1;
-    __atomic_store_n(&l->may_have_irr, false, __ATOMIC_SEQ_CST);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    vector = highest_vector(l, APIC_IRR);
-    if (vector >= 0)
-        __atomic_store_n(&l->may_have_irr, true, __ATOMIC_RELAXED);
-    return vector;
-}
-
 int lapic_highest_irr(struct lapic *l)
 {
     int vector;
@@ -80,7 +63,8 @@ int lapic_highest_irr(struct lapic *l)
     if (!lapic_has_irr(l))
         return -1;
     vector = highest_vector(l, APIC_IRR);
-    return vector >= 0 ? vector : confirm_no_irr(l);
+    l->may_have_irr = vector >= 0 || l->keeps_irr_hint;
+    return vector;
 }
 
 int lapic_highest_isr(const struct lapic *l)
@@ -151,47 +135,27 @@ void lapic_notify_if_irr(struct lapic *l)
 
 /* --- accepting and ending --- */
 
-static void set_trigger_mode(struct lapic *l, uint8_t vector, bool is_level)
+void lapic_request(struct lapic *l, unsigned word, uint32_t vectors, enum lapic_trigger trigger)
 {
-    if (vector_is_set(l, APIC_TMR, vector) == is_level)
+    unsigned irr = APIC_IRR + word * LAPIC_WORD_BYTES, tmr = APIC_TMR + word * LAPIC_WORD_BYTES;
+    uint32_t before = lapic_get(l, tmr), after = trigger == LAPIC_LEVEL ? before | vectors : before & ~vectors;
+
+    lapic_put(l, irr, lapic_get(l, irr) | vectors);
+    l->may_have_irr = true;
+    if (after == before)
         return;
-    if (is_level)
-        vector_set(l, APIC_TMR, vector);
-    else
-        vector_clear(l, APIC_TMR, vector);
-    __atomic_store_n(&l->level_vectors_changed, true, __ATOMIC_RELEASE);
+    lapic_put(l, tmr, after);
+    l->level_vectors_changed = true;
 }
 
-bool lapic_accept(struct lapic *l, uint8_t vector, bool is_level)
+/* Two requests of one vector are one, but the owner looks again: the trigger mode may be another. */
+bool lapic_accept(struct lapic *l, uint8_t vector, enum lapic_trigger trigger)
 {
-    if (!lapic_accepts_fixed(l))
+    if (!lapic_accepts_vector(l, vector))
         return false;
-    if (vector < APIC_VECTOR_MIN) {
-        lapic_report_error(l, APIC_ESR_RECEIVE_ILLEGAL_VECTOR);
-        return false;
-    }
-    set_trigger_mode(l, vector, is_level);
-    vector_set(l, APIC_IRR, vector); /* two requests of one vector are one, but the trigger mode may be another */
-    __atomic_store_n(&l->may_have_irr, true, __ATOMIC_RELEASE);
+    lapic_request(l, vector / 32, vector_bit(vector), trigger);
     l->wiring->notify(l->context);
     return true;
-}
-
-/* The error entry may itself hold an illegal vector: an error raises only when it is new. */
-void lapic_report_error(struct lapic *l, uint32_t esr_bits)
-{
-    uint32_t before = __atomic_fetch_or(&l->errors, esr_bits, __ATOMIC_RELAXED);
-
-    if ((before | esr_bits) != before)
-        lapic_deliver_lvt(l, APIC_LVT_ERROR);
-}
-
-void lapic_deliver_lvt(struct lapic *l, unsigned offset)
-{
-    uint32_t entry = lapic_get(l, offset);
-
-    if (!(entry & APIC_LVT_MASKED))
-        lapic_accept(l, entry & APIC_VECTOR, false);
 }
 
 static void end_vector(struct lapic *l, uint8_t vector)
@@ -221,8 +185,8 @@ void lapic_eoi_induced(struct lapic *l, uint8_t vector)
 void lapic_level_vectors(const struct lapic *l, uint64_t eoi_exit_bitmap[4])
 {
     for (unsigned i = 0; i < 4; i++) {
-        uint64_t low = lapic_get(l, APIC_TMR + 2 * i * VECTOR_WORD_BYTES);
-        uint64_t high = lapic_get(l, APIC_TMR + (2 * i + 1) * VECTOR_WORD_BYTES);
+        uint64_t low = lapic_get(l, APIC_TMR + 2 * i * LAPIC_WORD_BYTES);
+        uint64_t high = lapic_get(l, APIC_TMR + (2 * i + 1) * LAPIC_WORD_BYTES);
 
         eoi_exit_bitmap[i] = high << 32 | low;
     }
@@ -230,11 +194,22 @@ void lapic_level_vectors(const struct lapic *l, uint64_t eoi_exit_bitmap[4])
 
 bool lapic_take_level_vectors_change(struct lapic *l)
 {
-    return __atomic_load_n(&l->level_vectors_changed, __ATOMIC_RELAXED) &&
-           __atomic_exchange_n(&l->level_vectors_changed, false, __ATOMIC_ACQUIRE);
+    bool changed = l->level_vectors_changed;
+
+    l->level_vectors_changed = false;
+    return changed;
 }
 
 /* --- messages --- */
+
+static bool receive_fixed(struct lapic *l, const struct apic_message *message)
+{
+    enum lapic_trigger trigger = message->is_level ? LAPIC_LEVEL : LAPIC_EDGE;
+
+    if (message->sender == l)
+        return lapic_accept(l, message->vector, trigger);
+    return lapic_post(l, message->vector, trigger);
+}
 
 bool lapic_receive(struct lapic *l, const struct apic_message *message)
 {
@@ -243,7 +218,7 @@ bool lapic_receive(struct lapic *l, const struct apic_message *message)
     switch (message->delivery) {
     case APIC_DELIVERY_FIXED:
     case APIC_DELIVERY_LOWEST:
-        return lapic_accept(l, message->vector, message->is_level);
+        return receive_fixed(l, message);
     case APIC_DELIVERY_NMI:
     case APIC_DELIVERY_INIT:
     case APIC_DELIVERY_STARTUP:
@@ -253,6 +228,15 @@ bool lapic_receive(struct lapic *l, const struct apic_message *message)
     default: /* SMI: there is no system management mode; the rest is reserved */
         return false;
     }
+}
+
+bool lapic_accepts_vector(struct lapic *l, uint8_t vector)
+{
+    if (!lapic_accepts_fixed(l))
+        return false;
+    if (vector < APIC_VECTOR_MIN)
+        lapic_report_error(l, APIC_ESR_RECEIVE_ILLEGAL_VECTOR);
+    return vector >= APIC_VECTOR_MIN;
 }
 
 bool lapic_accepts_fixed(const struct lapic *l)
@@ -306,7 +290,7 @@ void lapic_set_lint(void *lapic, unsigned pin, bool level)
     if (!rises || (entry & APIC_LVT_MASKED))
         return;
     if (delivery == APIC_DELIVERY_FIXED)
-        lapic_accept(l, entry & APIC_VECTOR, false);
+        lapic_post(l, entry & APIC_VECTOR, LAPIC_EDGE);
     else if (delivery == APIC_DELIVERY_NMI || delivery == APIC_DELIVERY_EXTINT)
         l->wiring->deliver(l->context, delivery, 0);
 }

@@ -14,10 +14,12 @@
  * virtualized RDMSR looks for it. APIC_TIMER_CURRENT exists only as a read that comes here, so the
  * owner keeps that MSR, and those that do not exist, intercepted.
  *
- * CPUs: lapic_receive, lapic_priority, lapic_accepts_fixed, lapic_matches_logical and the inline
- * predicates may run on any CPU; everything else runs on the one that owns the vCPU. A sender on
- * another CPU sets TMR and IRR by atomic operations and then calls notify. Where the CPU delivers
- * interrupts by itself it has to stop the vCPU first: a running guest's page must not be written.
+ * CPUs: a page belongs to the CPU that runs its vCPU, and nobody else writes to it, for the hardware
+ * may be at it. What others send waits in struct lapic_posted; notify makes the owner come and
+ * take it (lapic_take_posted) before it decides what the guest gets. Any CPU may call
+ * lapic_receive, lapic_set_lint (one at a time for a pin), lapic_priority, lapic_accepts_fixed and
+ * lapic_matches_logical; these read registers that the guest may be changing, as a message on a
+ * real bus does. Everything else is the owner's.
  */
 #ifndef DRIVERS_VIRT_LAPIC_H
 #define DRIVERS_VIRT_LAPIC_H
@@ -57,17 +59,36 @@ struct lapic_wiring {
     void (*notify)(void *context);
     /* Called on any CPU: NMI, INIT, STARTUP or EXTINT (APIC_DELIVERY_*) has reached this one. */
     void (*deliver)(void *context, uint8_t delivery, uint8_t vector);
+    /*
+     * Called where the timer was armed, which need not be where the vCPU is by now. true: it is here;
+     * false: it was told, and calls lapic_timer_expired.
+     */
+    bool (*timer_is_here)(void *context);
+};
+
+#define LAPIC_VECTOR_WORDS 8u /* of 32 vectors each */
+
+enum lapic_trigger { LAPIC_EDGE, LAPIC_LEVEL, LAPIC_TRIGGERS };
+
+/*
+ * Vectors on their way in from other CPUs. A sender sets the vector's bit and then that of its word; the owner clears
+ * the word's bit and then takes the word, so that no order of the two loses a vector. The trigger modes have words of
+ * their own, so that a vector and its mode are one atomic operation.
+ */
+struct lapic_posted {
+    uint32_t words[LAPIC_TRIGGERS][LAPIC_VECTOR_WORDS];
+    uint32_t filled; /* words that may hold something, as bits: those of edges, then those of levels */
 };
 
 struct lapic {
     uint8_t *page;
     uint64_t base; /* IA32_APIC_BASE */
     uint32_t id;
-    bool may_have_irr;   /* false only if the IRR is empty: the exit path's one compare */
+    bool may_have_irr;   /* false only if the page's IRR is empty: one compare says so */
     bool keeps_irr_hint; /* the CPU sets IRR bits without telling: the hint stays true */
     bool level_vectors_changed;
     bool lint[2];    /* the input pins */
-    uint32_t errors; /* since the ESR was last written */
+    uint32_t errors; /* since the ESR was last written; any CPU */
     const struct lapic_wiring *wiring;
     void *context;
 
@@ -78,6 +99,8 @@ struct lapic {
     uint64_t timer_start; /* host TSC at which the current period began */
     uint64_t tsc_deadline; /* guest TSC; 0: disarmed */
     int64_t tsc_offset;    /* guest TSC = host TSC + tsc_offset */
+
+    struct lapic_posted posted; /* last: other CPUs write to it */
 };
 
 enum lapic_reset_kind {
@@ -113,10 +136,19 @@ void lapic_eoi_induced(struct lapic *l, uint8_t vector);
 
 /* --- priorities and delivery --- */
 
-/* May the IRR hold something? Never wrongly false. */
+/* Is there something from other CPUs to take? */
+static inline bool lapic_has_posted(const struct lapic *l)
+{
+    return __atomic_load_n(&l->posted.filled, __ATOMIC_RELAXED) != 0;
+}
+
+/* Puts it into IRR and TMR. The caller decides anew what to deliver: nobody is notified for it once more. */
+void lapic_take_posted(struct lapic *l);
+
+/* May the IRR hold something? Never wrongly false. What was posted counts once it is taken. */
 static inline bool lapic_has_irr(const struct lapic *l)
 {
-    return __atomic_load_n(&l->may_have_irr, __ATOMIC_RELAXED);
+    return l->may_have_irr;
 }
 
 int lapic_highest_irr(struct lapic *l); /* -1: none */
@@ -139,7 +171,10 @@ bool lapic_take_level_vectors_change(struct lapic *l);
 
 /* --- messages and pins --- */
 
-/* Returns whether it was accepted. The destination is not looked at. */
+/*
+ * Returns whether it was accepted. The destination is not looked at. What the local APIC itself has sent is for the
+ * owner, who is here: it goes into the page at once. All else is posted.
+ */
 bool lapic_receive(struct lapic *l, const struct apic_message *message);
 /* Is it enabled, in IA32_APIC_BASE and by software? */
 bool lapic_accepts_fixed(const struct lapic *l);
@@ -171,6 +206,8 @@ static inline uint64_t lapic_tsc_deadline(const struct lapic *l)
     return l->tsc_deadline;
 }
 
+/* The timer has fired on another CPU. It may have been armed anew since: fires only what is due. */
+void lapic_timer_expired(struct lapic *l);
 void lapic_set_tsc_deadline(struct lapic *l, uint64_t guest_tsc);
 /* Moves an armed deadline along. */
 void lapic_set_tsc_offset(struct lapic *l, int64_t offset);

@@ -363,7 +363,8 @@ void lapic_registers_reset(struct lapic *l)
     lapic_put(l, APIC_SVR, APIC_SVR_VECTOR);
     for (unsigned i = 0; i < LVT_ENTRIES; i++)
         mask_lvt(l, lvt_offsets[i]);
-    l->errors = 0;
+    __atomic_store_n(&l->errors, 0, __ATOMIC_RELAXED);
+    lapic_drop_posted(l);
     l->may_have_irr = l->keeps_irr_hint;
     l->level_vectors_changed = true;
     lapic_timer_reset(l);

@@ -7,6 +7,9 @@
  * The current count is computed when it is read. Periods are counted from the one start, so they do
  * not drift; periods that passed while nobody looked give one interrupt, and a guest cannot make
  * the timer fire more often than each MIN_INTERVAL_NS, however short its period.
+ *
+ * Our timer fires on the CPU where it was armed. If the vCPU has moved on, its new CPU is told, and looks at the
+ * registers, which may have changed meanwhile: they alone say what is due.
  */
 #include "drivers/virt/lapic_internal.h"
 
@@ -17,6 +20,15 @@ static uint64_t period_ticks(const struct lapic *l)
     return (uint64_t)l->timer_count << l->timer_shift;
 }
 
+static uint64_t host_deadline(const struct lapic *l)
+{
+    uint64_t host;
+
+    if (!__builtin_sub_overflow(l->tsc_deadline, l->tsc_offset, &host))
+        return host;
+    return l->tsc_offset > 0 ? 0 : UINT64_MAX;
+}
+
 static void stop(struct lapic *l)
 {
     l->timer_count = 0;
@@ -24,10 +36,18 @@ static void stop(struct lapic *l)
     timer_cancel(&l->timer);
 }
 
+static void interrupt(struct lapic *l)
+{
+    uint32_t entry = lapic_get(l, APIC_LVT_TIMER);
+
+    if (!(entry & APIC_LVT_MASKED))
+        lapic_accept(l, entry & APIC_VECTOR, LAPIC_EDGE);
+}
+
 static void expire_deadline(struct lapic *l)
 {
     l->tsc_deadline = 0;
-    lapic_deliver_lvt(l, APIC_LVT_TIMER);
+    interrupt(l);
 }
 
 /* Goes on from the last period that has ended: the ones before it are not made up for. */
@@ -40,10 +60,17 @@ static void next_period(struct lapic *l)
     timer_arm(&l->timer, MAX(l->timer_start + period, earliest));
 }
 
-static void fire(void *context)
+static bool is_due(const struct lapic *l)
 {
-    struct lapic *l = context;
+    if (l->timer_mode == APIC_LVT_TIMER_TSC_DEADLINE)
+        return l->tsc_deadline != 0 && host_deadline(l) <= clock_now();
+    return l->timer_count != 0 && l->timer_start + period_ticks(l) <= clock_now();
+}
 
+void lapic_timer_expired(struct lapic *l)
+{
+    if (!is_due(l))
+        return;
     if (l->timer_mode == APIC_LVT_TIMER_TSC_DEADLINE) {
         expire_deadline(l);
         return;
@@ -52,7 +79,15 @@ static void fire(void *context)
         next_period(l);
     else
         l->timer_count = 0;
-    lapic_deliver_lvt(l, APIC_LVT_TIMER);
+    interrupt(l);
+}
+
+static void fire(void *context)
+{
+    struct lapic *l = context;
+
+    if (l->wiring->timer_is_here(l->context))
+        lapic_timer_expired(l);
 }
 
 uint32_t lapic_timer_current(const struct lapic *l)
@@ -112,15 +147,6 @@ void lapic_timer_lvt_written(struct lapic *l)
         lapic_put(l, APIC_TIMER_INITIAL, 0);
     }
     l->timer_mode = mode;
-}
-
-static uint64_t host_deadline(const struct lapic *l)
-{
-    uint64_t host;
-
-    if (!__builtin_sub_overflow(l->tsc_deadline, l->tsc_offset, &host))
-        return host;
-    return l->tsc_offset > 0 ? 0 : UINT64_MAX;
 }
 
 /* The guest's most frequent MSR write. A deadline that has passed costs no timer of ours. */

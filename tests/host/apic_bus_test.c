@@ -42,7 +42,13 @@ static void record_delivery(void *context, uint8_t delivery, uint8_t vector)
     last_delivery = delivery;
 }
 
-static const struct lapic_wiring wiring = {route, route_eoi, record_notify, record_delivery};
+static bool timer_is_here(void *context)
+{
+    (void)context;
+    return true;
+}
+
+static const struct lapic_wiring wiring = {route, route_eoi, record_notify, record_delivery, timer_is_here};
 
 static void write32(unsigned cpu, unsigned offset, uint32_t value)
 {
@@ -73,6 +79,7 @@ static uint64_t receivers(uint8_t vector)
     uint64_t set = 0;
 
     for (unsigned i = 0; i < CPUS; i++) {
+        lapic_take_posted(&lapics[i]);
         if (lapic_highest_irr(&lapics[i]) != vector)
             continue;
         set |= BIT(i);

@@ -5,6 +5,7 @@
  * gives what the manual's table of double faults says, for every pair of vectors, in every mode.
  */
 #include "tests/host/fake/fake.h"
+#include "tests/host/fake/pcpu.h"
 #include "tests/host/fake/vcpu.h"
 #include "arch/x86/guest/event.h"
 #include "arch/x86/regs.h"
@@ -249,6 +250,92 @@ static void test_an_interrupt_below_the_task_priority_ends_no_hlt(void **state)
     assert_true(event_wakes(vcpu));
 }
 
+static void test_what_does_not_wake_is_taken_all_the_same(void **state)
+{
+    (void)state;
+    f.registers[VCPU_RFLAGS] &= ~RFLAGS_IF;
+    raise_apic(VECTOR);
+    assert_true(vcpu->requests & REQUEST_EVENT);
+    assert_false(event_wakes(vcpu));
+    assert_int_equal(vcpu->requests, 0); /* it may sleep until something else comes */
+    f.registers[VCPU_RFLAGS] |= RFLAGS_IF;
+    assert_true(event_wakes(vcpu));
+}
+
+/* --- from other CPUs --- */
+
+static void test_messages_become_requests(void **state)
+{
+    (void)state;
+    event_deliver(vcpu, APIC_DELIVERY_NMI, 0);
+    assert_int_equal(vcpu->requests, REQUEST_NMI);
+    event_deliver(vcpu, APIC_DELIVERY_EXTINT, 0);
+    assert_int_equal(vcpu->requests, REQUEST_NMI | REQUEST_EVENT);
+    vcpu->requests = 0;
+    event_deliver(vcpu, APIC_DELIVERY_INIT, 0);
+    assert_int_equal(vcpu->requests, REQUEST_INIT);
+    event_deliver(vcpu, APIC_DELIVERY_STARTUP, 0x12);
+    assert_int_equal(vcpu->requests, REQUEST_INIT | REQUEST_SIPI);
+    assert_int_equal(vcpu->sipi_vector, 0x12);
+}
+
+static void test_what_comes_after_the_look_asks_again(void **state)
+{
+    (void)state;
+    raise_apic(VECTOR);
+    prepare(0);
+    fake_vcpu_assert_injected(&f, 0, EVENT_INTERRUPT, VECTOR);
+    raise_apic(VECTOR + 0x20);
+    assert_true(vcpu->requests & REQUEST_EVENT);
+    assert_true(lapic_has_posted(vcpu->lapic));
+    prepare(0);
+    fake_vcpu_assert_injected(&f, 0, EVENT_INTERRUPT, VECTOR + 0x20);
+}
+
+static void arm_timer(uint64_t deadline)
+{
+    lapic_mmio_ops.write(vcpu->lapic, APIC_SVR, 4, APIC_SVR_ENABLE | 0xff);
+    lapic_mmio_ops.write(vcpu->lapic, APIC_LVT_TIMER, 4, APIC_LVT_TIMER_TSC_DEADLINE | VECTOR);
+    lapic_set_tsc_deadline(vcpu->lapic, deadline);
+    vcpu->requests = 0;
+}
+
+static void test_a_timer_that_fires_here_interrupts_at_once(void **state)
+{
+    (void)state;
+    arm_timer(1000);
+    fake_clock_advance(1000);
+    assert_int_equal(lapic_highest_irr(vcpu->lapic), VECTOR);
+    assert_int_equal(vcpu->requests, REQUEST_EVENT);
+}
+
+static void test_a_timer_that_fires_elsewhere_only_asks(void **state)
+{
+    (void)state;
+    arm_timer(1000);
+    fake_pcpu_become(1);
+    fake_clock_advance(1000);
+    assert_int_equal(lapic_highest_irr(vcpu->lapic), -1);
+    assert_int_equal(lapic_tsc_deadline(vcpu->lapic), 1000);
+    assert_int_equal(vcpu->requests, REQUEST_TIMER | REQUEST_EVENT);
+    fake_pcpu_become(0);
+    prepare(0);
+    assert_int_equal(vcpu->requests, 0);
+    fake_vcpu_assert_injected(&f, 0, EVENT_INTERRUPT, VECTOR);
+    assert_int_equal(lapic_tsc_deadline(vcpu->lapic), 0);
+}
+
+static void test_a_timer_wakes_a_halted_cpu_from_elsewhere(void **state)
+{
+    (void)state;
+    arm_timer(1000);
+    fake_pcpu_become(1);
+    fake_clock_advance(1000);
+    fake_pcpu_become(0);
+    assert_true(event_wakes(vcpu));
+    assert_int_equal(vcpu->requests, 0);
+}
+
 /* --- exceptions on exceptions --- */
 
 static bool is_contributory(uint8_t vector)
@@ -346,6 +433,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_ends_a_hlt, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_interrupt_below_the_task_priority_ends_no_hlt,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_does_not_wake_is_taken_all_the_same, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_messages_become_requests, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_comes_after_the_look_asks_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_timer_that_fires_here_interrupts_at_once, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_timer_that_fires_elsewhere_only_asks, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_timer_wakes_a_halted_cpu_from_elsewhere, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_every_pair_of_exceptions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_fault_of_the_double_fault_is_the_end, setup,
                                         teardown),

@@ -411,6 +411,57 @@ static void the_two_kinds_of_timer_exclude_each_other(void **state)
     assert_false(fired());
 }
 
+/* --- a vCPU that has moved on --- */
+
+static void moved_on(void)
+{
+    rig.timer_is_elsewhere = true;
+}
+
+static void what_fires_elsewhere_changes_nothing(void **state)
+{
+    (void)state;
+    write32(APIC_LVT_TIMER, APIC_LVT_TIMER_PERIODIC | VECTOR);
+    write32(APIC_TIMER_INITIAL, 100000);
+    moved_on();
+    fake_clock_advance(100000);
+    assert_int_equal(rig.timers, 1);
+    assert_false(fired());
+    assert_false(lapic.timer.armed);
+    fake_clock_advance(30000);
+    lapic_timer_expired(&lapic); /* its own CPU gets to it */
+    assert_true(fired());
+    assert_int_equal(read32(APIC_TIMER_CURRENT), 70000);
+    fake_clock_advance(70000);
+    assert_int_equal(rig.timers, 2);
+}
+
+static void an_expiry_that_comes_too_late_is_not_one(void **state)
+{
+    (void)state;
+    write32(APIC_TIMER_INITIAL, 1000);
+    moved_on();
+    fake_clock_advance(1000);
+    write32(APIC_TIMER_INITIAL, 1000); /* the guest is faster */
+    lapic_timer_expired(&lapic);
+    assert_false(fired());
+    assert_int_equal(read32(APIC_TIMER_CURRENT), 1000);
+    write32(APIC_TIMER_INITIAL, 0);
+    lapic_timer_expired(&lapic);
+    assert_false(fired());
+    set_deadline_mode();
+    lapic_set_tsc_deadline(&lapic, clock_now() + 500);
+    fake_clock_advance(500);
+    lapic_set_tsc_deadline(&lapic, clock_now() + 500);
+    lapic_timer_expired(&lapic);
+    assert_false(fired());
+    fake_clock_advance(500);
+    lapic_timer_expired(&lapic);
+    assert_true(fired());
+    lapic_timer_expired(&lapic);
+    assert_false(fired());
+}
+
 static void the_reserved_mode_is_none(void **state)
 {
     (void)state;
@@ -450,6 +501,8 @@ int main(void)
         cmocka_unit_test_setup(deadlines_are_the_guests_time, set_up),
         cmocka_unit_test_setup(a_new_offset_moves_the_deadline, set_up),
         cmocka_unit_test_setup(the_two_kinds_of_timer_exclude_each_other, set_up),
+        cmocka_unit_test_setup(what_fires_elsewhere_changes_nothing, set_up),
+        cmocka_unit_test_setup(an_expiry_that_comes_too_late_is_not_one, set_up),
         cmocka_unit_test_setup(the_reserved_mode_is_none, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
+ * What a vCPU gets at its next entry. Other CPUs leave what they have for it in its requests and in its local
+ * APIC; its own CPU takes that first, and then decides.
+ *
  * Order of delivery (SDM 3A, "Prioritization of Concurrent Events"): an event that an exit interrupted or an
  * exception of this instruction, then NMI, then the PICs' interrupt, then the local APIC's. One event an
  * entry; for the next one a window is asked for.
  */
 #include "arch/x86/guest/event.h"
+#include "arch/x86/guest/startup.h"
 #include "arch/x86/regs.h"
 #include "drivers/virt/lapic.h"
 #include "drivers/virt/pic.h"
 #include "kernel/machine.h"
+#include "kernel/pcpu.h"
 
 /* SDM 3A, "Interrupt 8—Double Fault Exception": which pairs of exceptions become one. */
 static bool is_contributory(uint8_t vector)
@@ -110,13 +115,58 @@ static bool inject_nmi(struct vcpu *vcpu, bool taken)
     return true;
 }
 
+/* --- from other CPUs --- */
+
+void event_deliver(void *context, uint8_t delivery, uint8_t vector)
+{
+    struct vcpu *vcpu = context;
+
+    if (delivery == APIC_DELIVERY_NMI)
+        vcpu_request(vcpu, REQUEST_NMI);
+    else if (delivery == APIC_DELIVERY_EXTINT)
+        vcpu_request(vcpu, REQUEST_EVENT);
+    else
+        startup_request(vcpu, delivery, vector);
+}
+
+bool event_timer_is_here(void *context)
+{
+    struct vcpu *vcpu = context;
+
+    if (this_pcpu()->current == vcpu)
+        return true;
+    vcpu_request(vcpu, REQUEST_TIMER | REQUEST_EVENT);
+    return false;
+}
+
+/*
+ * The timer first, as it asks for REQUEST_EVENT itself. The requests are taken before what they announce is looked
+ * at: what comes later asks again.
+ */
+static void take_requests(struct vcpu *vcpu)
+{
+    uint32_t taken;
+
+    if (__atomic_load_n(&vcpu->requests, __ATOMIC_RELAXED) & REQUEST_TIMER) {
+        __atomic_fetch_and(&vcpu->requests, ~REQUEST_TIMER, __ATOMIC_ACQ_REL);
+        lapic_timer_expired(vcpu->lapic);
+    }
+    taken = __atomic_fetch_and(&vcpu->requests, ~(EVENT_REQUESTS & ~REQUEST_TIMER), __ATOMIC_ACQ_REL);
+    if (taken & REQUEST_NMI)
+        vcpu->nmi_pending = true;
+    if (taken & REQUEST_KICK)
+        vcpu->is_kicked = true;
+    if (lapic_has_posted(vcpu->lapic))
+        lapic_take_posted(vcpu->lapic);
+}
+
+/* --- deciding --- */
+
 void event_prepare(struct vcpu *vcpu)
 {
-    uint32_t taken_requests = __atomic_fetch_and(&vcpu->requests, ~(REQUEST_EVENT | REQUEST_NMI), __ATOMIC_ACQ_REL);
     bool taken, pic;
 
-    if (taken_requests & REQUEST_NMI)
-        vcpu->nmi_pending = true;
+    take_requests(vcpu);
     taken = inject_pending_event(vcpu);
     taken |= inject_nmi(vcpu, taken);
     pic = has_pic_interrupt(vcpu);
@@ -131,9 +181,20 @@ void event_prepare(struct vcpu *vcpu)
         vcpu_ops->want_window(vcpu, WINDOW_INTERRUPT, true);
 }
 
+static bool take_kick(struct vcpu *vcpu)
+{
+    bool was_kicked = vcpu->is_kicked;
+
+    vcpu->is_kicked = false;
+    return was_kicked;
+}
+
 bool event_wakes(struct vcpu *vcpu)
 {
-    if (vcpu->event.type != EVENT_NONE || vcpu->nmi_pending || (vcpu->requests & REQUEST_NMI))
+    take_requests(vcpu);
+    if (vcpu->waits_for_sipi)
+        return false;
+    if (take_kick(vcpu) || vcpu->event.type != EVENT_NONE || vcpu->nmi_pending)
         return true;
     if (!(vcpu_ops->get(vcpu, VCPU_RFLAGS) & RFLAGS_IF))
         return false;

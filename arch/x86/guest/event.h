@@ -5,10 +5,20 @@
 
 #include "kernel/vm.h"
 
-/* Takes REQUEST_EVENT and REQUEST_NMI: injects what is due, asks for a window for what must wait. */
+/* What both of the following take; each of them comes with REQUEST_EVENT, or is one that the run loop looks for itself. */
+#define EVENT_REQUESTS (REQUEST_EVENT | REQUEST_NMI | REQUEST_TIMER | REQUEST_KICK)
+
+/* Before the vCPU runs on: injects what is due, asks for a window for what must wait. */
 void event_prepare(struct vcpu *vcpu);
 
-/* Is there anything that ends a HLT? */
+/*
+ * While it is halted: is there anything that ends the HLT? If so, event_prepare has to follow. If not, the vCPU may sleep
+ * unless a request has come since.
+ */
 bool event_wakes(struct vcpu *vcpu);
+
+/* Any CPU; a lapic_wiring's deliver and timer_is_here. */
+void event_deliver(void *vcpu, uint8_t delivery, uint8_t vector);
+bool event_timer_is_here(void *vcpu);
 
 #endif

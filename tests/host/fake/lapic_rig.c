@@ -33,7 +33,14 @@ static void record_delivery(void *context, uint8_t delivery, uint8_t vector)
     rig.deliveries++;
 }
 
-static const struct lapic_wiring wiring = {record_send, record_eoi, record_notify, record_delivery};
+static bool timer_is_here(void *context)
+{
+    assert_ptr_equal(context, &lapic);
+    rig.timers++;
+    return !rig.timer_is_elsewhere;
+}
+
+static const struct lapic_wiring wiring = {record_send, record_eoi, record_notify, record_delivery, timer_is_here};
 
 uint32_t peek(unsigned offset)
 {
@@ -98,7 +105,10 @@ bool receive(uint8_t delivery, uint8_t vector, bool is_level)
 {
     struct apic_message m = {.delivery = delivery, .vector = vector, .is_level = is_level};
 
-    return lapic_receive(&lapic, &m);
+    bool is_accepted = lapic_receive(&lapic, &m);
+
+    lapic_take_posted(&lapic);
+    return is_accepted;
 }
 
 bool request(uint8_t vector)
@@ -108,6 +118,7 @@ bool request(uint8_t vector)
 
 void take(uint8_t vector)
 {
+    lapic_take_posted(&lapic);
     assert_int_equal(lapic_pending_vector(&lapic), vector);
     lapic_acknowledge(&lapic, vector);
 }

@@ -9,7 +9,8 @@
 
 struct lapic_rig {
     struct apic_message sent; /* the last one */
-    unsigned sends, eois, notifications, deliveries;
+    unsigned sends, eois, notifications, deliveries, timers;
+    bool timer_is_elsewhere; /* the vCPU has moved on: timer_is_here says no */
     uint8_t last_eoi, last_delivery, last_delivered_vector;
 };
 
@@ -37,6 +38,7 @@ bool faults_on_read(unsigned offset);
 bool set_mode(uint64_t bits);
 void enter_x2apic(void);
 
+/* From elsewhere; the owner takes it at once. */
 bool receive(uint8_t delivery, uint8_t vector, bool is_level);
 bool request(uint8_t vector); /* fixed, by an edge */
 void take(uint8_t vector);    /* fails the test unless it is the one to deliver */

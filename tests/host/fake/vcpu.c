@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/host/fake/fake.h"
+#include "tests/host/fake/pcpu.h"
 #include "tests/host/fake/vcpu.h"
+#include "arch/x86/guest/event.h"
 #include "arch/x86/guest/gva.h"
 #include "arch/x86/guest/msr.h"
 #include "arch/x86/regs.h"
@@ -71,6 +73,27 @@ static void set_apic_mode(struct vcpu *vcpu)
     fake_of(vcpu)->mode_changes++;
 }
 
+static void flush_linear(struct vcpu *vcpu)
+{
+    fake_of(vcpu)->flushes++;
+}
+
+/* What VCPU_* can show of it; the engine has no defaults of its own for the rest. */
+static void vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
+{
+    struct fake_vcpu *f = fake_of(vcpu);
+
+    memset(f->registers, 0, sizeof f->registers);
+    memcpy(f->segments, start->segment, sizeof f->segments);
+    f->registers[VCPU_RIP] = start->rip;
+    f->registers[VCPU_RFLAGS] = start->rflags;
+    f->registers[VCPU_CR0] = start->cr0;
+    f->registers[VCPU_CR3] = start->cr3;
+    f->registers[VCPU_CR4] = start->cr4;
+    f->registers[VCPU_EFER] = start->efer;
+    f->resets++;
+}
+
 static const struct vcpu_ops engine = {
     .name = "fake",
     .get = get,
@@ -82,6 +105,8 @@ static const struct vcpu_ops engine = {
     .inject = inject,
     .sync_interrupts = sync_interrupts,
     .set_apic_mode = set_apic_mode,
+    .flush_linear = flush_linear,
+    .vcpu_reset = vcpu_reset,
 };
 const struct vcpu_ops *vcpu_ops = &engine;
 
@@ -89,7 +114,7 @@ const struct vcpu_ops *vcpu_ops = &engine;
 
 void vcpu_request(struct vcpu *vcpu, uint32_t requests)
 {
-    vcpu->requests |= requests;
+    __atomic_fetch_or(&vcpu->requests, requests, __ATOMIC_ACQ_REL);
 }
 
 void vm_stop(struct vm *vm, enum stop_reason reason)
@@ -132,10 +157,11 @@ static void port_write(void *device, uint64_t offset, unsigned width, uint64_t v
 
 static const struct io_region_ops port_ops = {port_read, port_write};
 
-static void send_nothing(void *context, const struct apic_message *message)
+static void send(void *context, const struct apic_message *message)
 {
-    (void)context;
-    (void)message;
+    struct vcpu *vcpu = context;
+
+    apic_bus_send(&vcpu->vm->platform->apic_bus, message);
 }
 
 static void tell_nobody(void *context, uint8_t vector)
@@ -144,20 +170,12 @@ static void tell_nobody(void *context, uint8_t vector)
     (void)vector;
 }
 
-static void notify_nobody(void *context)
+static void notify(void *context)
 {
-    (void)context;
+    vcpu_request(context, REQUEST_EVENT);
 }
 
-static void deliver_nothing(void *context, uint8_t delivery, uint8_t vector)
-{
-    (void)context;
-    (void)delivery;
-    (void)vector;
-}
-
-static const struct lapic_wiring wiring = {send_nothing, tell_nobody, notify_nobody,
-                                           deliver_nothing};
+static const struct lapic_wiring wiring = {send, tell_nobody, notify, event_deliver, event_timer_is_here};
 
 static void set_flat_segments(struct fake_vcpu *f)
 {
@@ -185,7 +203,9 @@ static void build_vm(struct fake_vcpu *f)
     f->vm.platform = &f->platform;
     f->vm.vcpus[0] = &f->vcpu;
     f->vm.vcpu_count = 1;
-    lapic_init(&f->lapic, f->apic_page, 0, true, &wiring, f);
+    lapic_init(&f->lapic, f->apic_page, 0, true, &wiring, &f->vcpu);
+    apic_bus_init(&f->platform.apic_bus);
+    assert_int_equal(apic_bus_attach(&f->platform.apic_bus, &f->lapic), 0);
     pic_init(&f->platform.pic, (struct irq_line){0});
 }
 
@@ -193,12 +213,14 @@ void fake_vcpu_init(struct fake_vcpu *f)
 {
     memset(f, 0, sizeof *f);
     fake_clock_reset();
+    fake_pcpus_reset(2);
+    this_pcpu()->current = &f->vcpu;
+    f->vcpu.vm = &f->vm;
     build_vm(f);
     guest_cpuid_init(&f->cpuid, 0, 1);
     fake_vcpu_cpuid(f, 0x80000008)->eax = 48 << 8 | FAKE_VCPU_ADDRESS_BITS;
     msr_init();
     set_flat_segments(f);
-    f->vcpu.vm = &f->vm;
     f->vcpu.lapic = &f->lapic;
     f->vcpu.cpuid = &f->cpuid;
     f->vcpu.physical_bits = FAKE_VCPU_ADDRESS_BITS;

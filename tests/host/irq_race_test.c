@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory: a device interrupts from one CPU while its driver acknowledges on another, and neither an interrupt nor the
+ * end of one is lost on the whole way: virtio's status, the IOAPIC's level and remote IRR, the local APIC's posted
+ * vectors, the EOI. What would be lost leaves a thread waiting for ever, which the alarm ends. The PICs likewise.
+ */
+#include "tests/host/fake/lapic_rig.h"
+#include "drivers/virt/ioapic.h"
+#include "drivers/virt/pic.h"
+#include "drivers/virt/virtio_mmio.h"
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#define ROUNDS  30000u
+#define INPUT   20u
+#define VECTOR  0x51
+#define SECONDS 100
+
+static struct apic_bus bus;
+static struct ioapic ioapic;
+static struct virtio_mmio mmio;
+static struct virtio_device device;
+static struct lapic_wiring wiring;
+
+static unsigned used, seen; /* the device's counter in the ring, and how far the driver has come; atomic */
+static bool announced;
+
+static void announce(void *context)
+{
+    (void)context;
+    __atomic_store_n(&announced, true, __ATOMIC_RELEASE);
+}
+
+static void end(void *context, uint8_t vector)
+{
+    (void)context;
+    apic_bus_broadcast_eoi(&bus, vector);
+}
+
+static int set_up(void **state)
+{
+    const struct irq_line line = {ioapic_set_line, &ioapic, INPUT};
+
+    lapic_rig_set_up(state);
+    wiring = *lapic.wiring;
+    wiring.notify = announce;
+    wiring.broadcast_eoi = end;
+    lapic.wiring = &wiring;
+    apic_bus_init(&bus);
+    assert_int_equal(apic_bus_attach(&bus, &lapic), 0);
+    assert_int_equal(ioapic_init(&ioapic, &bus), 0);
+    virtio_mmio_init(&mmio, &device, &line);
+    used = seen = 0;
+    announced = false;
+    alarm(SECONDS);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    alarm(0);
+    return 0;
+}
+
+static void program(uint32_t low)
+{
+    ioapic_ops.write(&ioapic, IOAPIC_REGSEL, 4, IOAPIC_REDTBL + 2 * INPUT + 1);
+    ioapic_ops.write(&ioapic, IOAPIC_WIN, 4, 3u << 24);
+    ioapic_ops.write(&ioapic, IOAPIC_REGSEL, 4, IOAPIC_REDTBL + 2 * INPUT);
+    ioapic_ops.write(&ioapic, IOAPIC_WIN, 4, low);
+}
+
+/* Another CPU: what is used, then the interrupt. It goes on at most a few ahead of the driver. */
+static void *use_all(void *argument)
+{
+    (void)argument;
+    for (unsigned i = 1; i <= ROUNDS; i++) {
+        __atomic_store_n(&used, i, __ATOMIC_RELEASE);
+        mmio.transport.interrupt_queue(&mmio.transport, 0);
+        while (i - __atomic_load_n(&seen, __ATOMIC_ACQUIRE) > i % 4)
+            sched_yield();
+    }
+    return NULL;
+}
+
+/* As Linux's vm_interrupt: acknowledge, and only then look at the ring. */
+static void handle(void)
+{
+    uint64_t status = virtio_mmio_ops.read(&mmio, VIRTIO_MMIO_INTERRUPT_STATUS, 4);
+
+    virtio_mmio_ops.write(&mmio, VIRTIO_MMIO_INTERRUPT_ACK, 4, status);
+    __atomic_store_n(&seen, __atomic_load_n(&used, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+}
+
+/* The run loop of the vCPU: what was announced is delivered, handled, ended. */
+static void serve_until_all_is_seen(void)
+{
+    while (__atomic_load_n(&seen, __ATOMIC_ACQUIRE) < ROUNDS) {
+        if (!__atomic_exchange_n(&announced, false, __ATOMIC_ACQ_REL)) {
+            sched_yield();
+            continue;
+        }
+        lapic_take_posted(&lapic);
+        if (lapic_pending_vector(&lapic) < 0)
+            continue;
+        lapic_acknowledge(&lapic, VECTOR);
+        handle();
+        write32(APIC_EOI, 0);
+    }
+}
+
+static void a_level_is_never_lost(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    program(IOAPIC_RTE_LEVEL | VECTOR);
+    assert_int_equal(pthread_create(&thread, NULL, use_all, NULL), 0);
+    serve_until_all_is_seen();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    virtio_mmio_ops.write(&mmio, VIRTIO_MMIO_INTERRUPT_ACK, 4, UINT32_MAX);
+    assert_int_equal(ioapic.asserted, 0);
+}
+
+/* The line must rise anew for each interrupt after an acknowledge: a status that outlives its line would end it all. */
+static void an_edge_is_never_lost(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    program(VECTOR);
+    assert_int_equal(pthread_create(&thread, NULL, use_all, NULL), 0);
+    serve_until_all_is_seen();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* --- several devices on one chip --- */
+
+static void *wiggle(void *argument)
+{
+    unsigned input = (unsigned)(uintptr_t)argument;
+
+    for (unsigned i = 0; i < ROUNDS; i++)
+        ioapic_set_line(&ioapic, input, !(i & 1));
+    ioapic_set_line(&ioapic, input, input & 1);
+    return NULL;
+}
+
+static void lines_do_not_disturb_each_other(void **state)
+{
+    pthread_t threads[4];
+
+    (void)state;
+    for (uintptr_t i = 0; i < ARRAY_SIZE(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, wiggle, (void *)(4 + i)), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(ioapic.asserted, 1u << 5 | 1u << 7);
+}
+
+static struct pic pic;
+static unsigned intr_level;
+
+static void set_intr(void *context, unsigned input, bool level)
+{
+    (void)context;
+    (void)input;
+    __atomic_store_n(&intr_level, level, __ATOMIC_RELEASE);
+}
+
+static void *pulse_pic(void *argument)
+{
+    unsigned input = (unsigned)(uintptr_t)argument;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        pic_set_line(&pic, input, true);
+        pic_set_line(&pic, input, false);
+    }
+    return NULL;
+}
+
+static void write_pic(struct pic_chip *chip, const uint8_t icw[3], uint8_t icw1)
+{
+    pic_ops.write(chip, 0, 1, icw1);
+    for (unsigned i = 0; i < 3; i++)
+        pic_ops.write(chip, 1, 1, icw[i]);
+}
+
+/* Every acknowledge cycle gives a vector of the two, and in the end nothing is left over. */
+static void the_pics_stay_whole(void **state)
+{
+    pthread_t master, slave;
+    unsigned cycles = 0;
+
+    (void)state;
+    pic_init(&pic, (struct irq_line){set_intr, NULL, 0});
+    write_pic(&pic.master, (const uint8_t[]){0x20, 4, PIC_ICW4_UPM | PIC_ICW4_AEOI}, PIC_ICW1_SELECT | PIC_ICW1_IC4);
+    write_pic(&pic.slave, (const uint8_t[]){0x28, 2, PIC_ICW4_UPM | PIC_ICW4_AEOI}, PIC_ICW1_SELECT | PIC_ICW1_IC4);
+    assert_int_equal(pthread_create(&master, NULL, pulse_pic, (void *)3), 0);
+    assert_int_equal(pthread_create(&slave, NULL, pulse_pic, (void *)10), 0);
+    for (; cycles < ROUNDS / 10; cycles++)
+        if (pic_is_pending(&pic)) {
+            int vector = pic_acknowledge(&pic);
+
+            assert_true(vector == 0x23 || vector == 0x2a);
+        } else {
+            sched_yield();
+        }
+    assert_int_equal(pthread_join(master, NULL), 0);
+    assert_int_equal(pthread_join(slave, NULL), 0);
+    while (pic_is_pending(&pic))
+        pic_acknowledge(&pic);
+    assert_int_equal(intr_level, 0);
+    assert_int_equal(pic.master.irr | pic.slave.irr, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_level_is_never_lost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_edge_is_never_lost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lines_do_not_disturb_each_other, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_pics_stay_whole, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
