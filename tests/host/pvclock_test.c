@@ -161,6 +161,39 @@ static void test_no_tsc_of_a_guest_traps_the_hypervisor(void **state)
         }
 }
 
+/* A guest may set its TSC; the time goes on. */
+static void test_a_jump_of_the_tsc_is_none_of_the_clock(void **state)
+{
+    (void)state;
+    fake_clock = 700 * NS;
+    vcpu->tsc_offset = -(uint64_t)(600 * NS);
+    enable();
+    assert_true(msr_write(vcpu, MSR_IA32_TIME_STAMP_COUNTER, 5));
+    assert_int_equal(guest_ns(fake_clock + vcpu->tsc_offset), 100 * NS);
+    fake_clock += 3 * NS;
+    assert_int_equal(guest_ns(fake_clock + vcpu->tsc_offset), 103 * NS);
+    assert_true(msr_write(vcpu, MSR_IA32_TSC_ADJUST, 1234567));
+    assert_int_equal(guest_ns(fake_clock + vcpu->tsc_offset), 103 * NS);
+    enable();
+    assert_int_equal(guest_ns(fake_clock + vcpu->tsc_offset), 103 * NS);
+    assert_true(msr_write(vcpu, MSR_KVM_SYSTEM_TIME_NEW, 0));
+    memset(f.ram, 0, FAKE_VCPU_RAM_BYTES);
+    assert_true(msr_write(vcpu, MSR_IA32_TIME_STAMP_COUNTER, 5));
+    assert_int_equal(get_le64(f.ram + PAGE_AT), 0);
+}
+
+static void test_each_version_is_new_and_even(void **state)
+{
+    uint32_t last = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 5; i++) {
+        enable();
+        assert_int_equal(get_le32(f.ram + PAGE_AT), last + 2);
+        last += 2;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +207,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_the_bit_nothing_is_written, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_not_ram_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_neither_can_be_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_jump_of_the_tsc_is_none_of_the_clock, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_each_version_is_new_and_even, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_tsc_of_a_guest_traps_the_hypervisor, setup,
                                         teardown),
     };

@@ -4,7 +4,6 @@
  * and why. A leaf without a row answers zeroes: what we do not know, a guest does not get.
  */
 #include "arch/x86/guest/cpuid.h"
-#include "arch/x86/guest/pvclock.h"
 #include "arch/x86/regs.h"
 #include "kernel/lib/string.h"
 #include "kernel/timer.h"
@@ -50,6 +49,7 @@ static const struct policy_row rows[] = {
     {0x07, true, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, "no SGX RTM MPX PT RDT; speculation control MSRs are not given yet"},
     {0x0b, true, 0, {0, 0, 0, 0}, "topology: filled in"},
     {0x0b, true, 1, {0, 0, 0, 0}, "topology: filled in"},
+    {0x0b, true, 2, {0, 0, 0, 0}, "topology: the end"},
     {0x0d, true, 0, {XCR0_KNOWN, 0, 0, 0}, "state components that a plain XSAVE area holds"},
     {0x0d, true, 1, {XSAVE_FEATURES, 0, 0, 0}, "no supervisor state"},
     {0x0d, true, 2, {ALL, ALL, ALL, 0}, "AVX: size and offset"},
@@ -66,7 +66,7 @@ static const struct policy_row rows[] = {
     {0x80000004, false, 0, {ALL, ALL, ALL, ALL}, "brand string"},
     {0x80000006, false, 0, {0, 0, ALL, 0}, "L2"},
     {0x80000007, false, 0, {0, 0, 0, 1u << 8}, "the TSC is invariant, or we would not run by it"},
-    {0x80000008, false, 0, {0xffff, 0, 0, 0}, "address sizes"},
+    {0x80000008, false, 0, {0xffff, 0, 0, 0}, "address sizes; the number of cores is filled in"},
 };
 
 #define BASIC_LAST 0x0du
@@ -94,6 +94,33 @@ static struct cpuid_result host_answer(const struct policy_row *row)
     return r;
 }
 
+/* Linux, arch/x86/include/uapi/asm/kvm_para.h: bits of leaf 40000001H, and why a guest gets them. */
+static const struct kvm_feature {
+    uint8_t bit;
+    bool needs_vcpus; /* several, or there is nobody to be spared */
+    const char *reason;
+} kvm_features[] = {
+    {0, false, "clock at its old MSRs, for old kernels"},
+    {1, false, "no delay after port I/O: our ports are never slow"},
+    {3, false, "clock at its new MSRs"},
+    {5, false, "steal time: what other VMs took is not the guest's own load"},
+    {7, true, "unhalt: who waits for a spin lock sleeps, and is kicked"},
+    {9, true, "TLB flush: a vCPU that does not run is not interrupted for it"},
+    {11, true, "send IPI: one exit for many targets"},
+    {13, true, "yield: to a vCPU that was preempted while others wait for it"},
+    {24, false, "clock stable: the vCPUs' TSCs agree"},
+};
+
+static uint32_t kvm_feature_bits(unsigned vcpus)
+{
+    uint32_t bits = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(kvm_features); i++)
+        if (vcpus > 1 || !kvm_features[i].needs_vcpus)
+            bits |= 1u << kvm_features[i].bit;
+    return bits;
+}
+
 static void copy_signature(struct cpuid_result *r, const char *twelve)
 {
     memcpy(&r->ebx, twelve, 4);
@@ -101,13 +128,13 @@ static void copy_signature(struct cpuid_result *r, const char *twelve)
     memcpy(&r->edx, twelve + 8, 4);
 }
 
-static void fill_hypervisor(struct guest_cpuid *t)
+static void fill_hypervisor(struct guest_cpuid *t, unsigned vcpus)
 {
     struct cpuid_result *kvm = &entry(t, 0x40000000, 0)->result, *own = &entry(t, 0x40000100, 0)->result;
 
     kvm->eax = 0x40000001;
     copy_signature(kvm, "KVMKVMKVM\0\0\0");
-    entry(t, 0x40000001, 0)->result.eax = PVCLOCK_CPUID_FEATURES;
+    entry(t, 0x40000001, 0)->result.eax = kvm_feature_bits(vcpus);
     own->eax = 0x40000100;
     copy_signature(own, "RingmasterVM");
     entry(t, 1, 0)->result.ecx |= CPUID_1_ECX_HYPERVISOR;
@@ -118,15 +145,37 @@ static unsigned bits_for(unsigned count)
     return count <= 1 ? 0 : 32 - (unsigned)__builtin_clz(count - 1);
 }
 
+/* A cache of the last level is the whole package's, as the vCPUs are on any CPU; the inner ones are each core's own. */
+static void fill_caches(struct guest_cpuid *t, uint32_t last_id)
+{
+    enum { TYPE = 0x1f, LEVEL_SHIFT = 5, LEVEL = 7, SHARING_SHIFT = 14, CORES_SHIFT = 26 };
+
+    for (uint32_t i = 0; i < 4; i++) {
+        struct cpuid_result *cache = &entry(t, 4, i)->result;
+
+        if (!(cache->eax & TYPE))
+            continue;
+        cache->eax |= last_id << CORES_SHIFT;
+        if ((cache->eax >> LEVEL_SHIFT & LEVEL) == 3)
+            cache->eax |= last_id << SHARING_SHIFT;
+    }
+}
+
+/* One package of cores without hyper-threads; APIC IDs are the cores' numbers. last_id: the highest that its bits can hold. */
 static void fill_topology(struct guest_cpuid *t, unsigned apic_id, unsigned vcpus)
 {
-    enum { SMT = 1, CORE = 2 };
+    enum { NONE, SMT, CORE };
+    unsigned bits = bits_for(vcpus);
+    uint32_t last_id = (1u << bits) - 1;
 
-    entry(t, 1, 0)->result.ebx |= apic_id << 24 | (vcpus > 1 ? vcpus : 1) << 16;
+    entry(t, 1, 0)->result.ebx |= apic_id << 24 | (last_id + 1) << 16;
     if (vcpus > 1)
         entry(t, 1, 0)->result.edx |= 1u << 28; /* HTT: the count is valid */
+    fill_caches(t, last_id);
     entry(t, 0xb, 0)->result = (struct cpuid_result){0, 1, SMT << 8 | 0, apic_id};
-    entry(t, 0xb, 1)->result = (struct cpuid_result){bits_for(vcpus), vcpus, CORE << 8 | 1, apic_id};
+    entry(t, 0xb, 1)->result = (struct cpuid_result){bits, vcpus, CORE << 8 | 1, apic_id};
+    entry(t, 0xb, 2)->result = (struct cpuid_result){0, 0, NONE << 8 | 2, apic_id};
+    entry(t, 0x80000008, 0)->result.ecx = bits << 12 | (vcpus - 1); /* for those that do not count by leaf 0BH */
 }
 
 static void fill_xsave(struct guest_cpuid *t)
@@ -164,7 +213,7 @@ void guest_cpuid_init(struct guest_cpuid *t, unsigned apic_id, unsigned vcpus)
     t->max_basic = MIN(cpuid(0, 0).eax, BASIC_LAST);
     entry(t, 0, 0)->result.eax = t->max_basic;
     entry(t, 0x80000000, 0)->result.eax = 0x80000008;
-    fill_hypervisor(t);
+    fill_hypervisor(t, vcpus);
     fill_topology(t, apic_id, vcpus);
     fill_xsave(t);
     index_direct(t);

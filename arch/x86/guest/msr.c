@@ -5,6 +5,7 @@
  */
 #include "arch/x86/guest/msr.h"
 #include "arch/x86/guest/pvclock.h"
+#include "arch/x86/guest/steal_time.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/msr.h"
 #include "drivers/virt/lapic.h"
@@ -101,11 +102,13 @@ static bool write_tsc_deadline(struct vcpu *vcpu, uint32_t index, uint64_t value
     return true;
 }
 
+/* After tsc_adjust: the guest's clock goes by both. */
 static void set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 {
     vcpu->tsc_offset = offset;
     lapic_set_tsc_offset(vcpu->lapic, (int64_t)offset);
     vcpu_ops->set(vcpu, VCPU_TSC_OFFSET, offset);
+    pvclock_publish(vcpu);
 }
 
 /* SDM 3B, "IA32_TSC_ADJUST Register Support": a write of the one moves the other by as much. */
@@ -135,9 +138,11 @@ static bool read_tsc_adjust(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 
 static bool write_tsc_adjust(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
+    uint64_t offset = vcpu->tsc_offset + value - vcpu->tsc_adjust;
+
     (void)index;
-    set_tsc_offset(vcpu, vcpu->tsc_offset + value - vcpu->tsc_adjust);
     vcpu->tsc_adjust = value;
+    set_tsc_offset(vcpu, offset);
     return true;
 }
 
@@ -203,6 +208,7 @@ static const struct msr_row rows[] = {
     {MSR_IA32_X2APIC_FIRST, MSR_IA32_X2APIC_LAST, 0, read_x2apic, write_x2apic, "x2APIC", "the virtual APIC"},
     {ONE(MSR_KVM_WALL_CLOCK_NEW), 0, NULL, pvclock_write_wall_clock, "KVM_WALL_CLOCK_NEW", "time of day"},
     {ONE(MSR_KVM_SYSTEM_TIME_NEW), 0, NULL, pvclock_write_system_time, "KVM_SYSTEM_TIME_NEW", "the TSC's rate"},
+    {ONE(MSR_KVM_STEAL_TIME), 0, steal_time_read, steal_time_write, "KVM_STEAL_TIME", "what other VMs took"},
     {ONE(MSR_IA32_EFER), MSR_PASS, NULL, NULL, "IA32_EFER", "switched by the engine; the CPU checks it"},
     {ONE(MSR_IA32_STAR), MSR_PASS, NULL, NULL, "IA32_STAR", "the hypervisor has no SYSCALL"},
     {ONE(MSR_IA32_LSTAR), MSR_PASS, NULL, NULL, "IA32_LSTAR", "likewise"},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The clock page is written once, when the guest asks for it: our TSC is invariant, so it never changes. */
+/* Our TSC is invariant: the page changes only when the guest moves it, or its TSC. */
 #include "arch/x86/guest/pvclock.h"
 #include "kernel/guest_mem.h"
 #include "kernel/timer.h"
@@ -50,13 +50,14 @@ static uint64_t guest_ns(const struct pvclock_time *page, uint64_t tsc)
     return (uint64_t)(((unsigned __int128)ticks * page->tsc_to_system_mul) >> 32);
 }
 
+/* tsc_offset and tsc_adjust move together, so that their difference is still what the VM started with. */
 static struct pvclock_time clock_page(const struct vcpu *vcpu)
 {
-    struct pvclock_time page = {
-        .version = 2, .flags = FLAG_TSC_STABLE, .tsc_timestamp = clock_now() + vcpu->tsc_offset};
+    uint64_t now = clock_now();
+    struct pvclock_time page = {.flags = FLAG_TSC_STABLE, .tsc_timestamp = now + vcpu->tsc_offset};
 
     set_scale(&page, clock_hz());
-    page.system_time = guest_ns(&page, page.tsc_timestamp);
+    page.system_time = guest_ns(&page, now + vcpu->tsc_offset - vcpu->tsc_adjust);
     return page;
 }
 
@@ -74,12 +75,32 @@ bool pvclock_write_wall_clock(struct vcpu *vcpu, uint32_t index, uint64_t value)
     return guest_mem_write(&vcpu->vm->mem, GPA(value), &page, sizeof page) == 0;
 }
 
+/* Programs read the boot CPU's page on any vCPU: an odd version tells them to wait. */
+static bool write_clock_page(struct vcpu *vcpu, uint64_t msr)
+{
+    const struct guest_mem *mem = &vcpu->vm->mem;
+    gpa_t place = GPA(msr & ~(uint64_t)3);
+    struct pvclock_time page = clock_page(vcpu);
+    uint32_t odd = vcpu->system_time_version + 1, even = odd + 1;
+
+    page.version = odd;
+    vcpu->system_time_version = even;
+    return guest_mem_write(mem, place, &odd, sizeof odd) == 0 && guest_mem_write(mem, place, &page, sizeof page) == 0 &&
+           guest_mem_write(mem, place, &even, sizeof even) == 0;
+}
+
 bool pvclock_write_system_time(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
-    struct pvclock_time page = clock_page(vcpu);
-
     (void)index;
-    if (!(value & SYSTEM_TIME_ENABLE))
-        return true;
-    return guest_mem_write(&vcpu->vm->mem, GPA(value & ~(uint64_t)3), &page, sizeof page) == 0;
+    if ((value & SYSTEM_TIME_ENABLE) && !write_clock_page(vcpu, value))
+        return false;
+    vcpu->system_time_msr = value;
+    return true;
+}
+
+/* What is no RAM any more is the guest's loss. */
+void pvclock_publish(struct vcpu *vcpu)
+{
+    if (vcpu->system_time_msr & SYSTEM_TIME_ENABLE)
+        (void)!write_clock_page(vcpu, vcpu->system_time_msr);
 }
