@@ -104,17 +104,8 @@ static bool is_kernel(struct vcpu *vcpu)
     return !(ss.attributes & SEG_ATTR_DPL_MASK);
 }
 
-static int64_t call_row(struct vcpu *vcpu, uint64_t number, const struct hypercall *call)
-{
-    if (!is_kernel(vcpu))
-        return -KVM_EPERM;
-    if (number >= ARRAY_SIZE(rows) || !rows[number])
-        return -KVM_ENOSYS;
-    return rows[number](vcpu, call);
-}
-
 /* Outside 64-bit mode the registers' upper halves are neither arguments nor results. */
-enum verdict hypercall_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
+static uint64_t do_call(struct vcpu *vcpu, uint32_t number)
 {
     bool is_wide = is_64_bit(vcpu);
     uint64_t mask = is_wide ? UINT64_MAX : UINT32_MAX;
@@ -124,7 +115,22 @@ enum verdict hypercall_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
         .word_bits = is_wide ? 64 : 32,
     };
 
+    if (!is_kernel(vcpu))
+        return (uint64_t)-KVM_EPERM & mask;
+    if (is_wide && r[GPR_RAX] != number)
+        return (uint64_t)-KVM_ENOSYS;
+    return (uint64_t)rows[number](vcpu, &call) & mask;
+}
+
+/* That a number is unknown may be said to anybody, and soon. */
+enum verdict hypercall_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    uint32_t number = (uint32_t)vcpu->gpr[GPR_RAX];
+
     (void)exit;
-    vcpu->gpr[GPR_RAX] = (uint64_t)call_row(vcpu, r[GPR_RAX] & mask, &call) & mask;
+    if (number < ARRAY_SIZE(rows) && rows[number])
+        vcpu->gpr[GPR_RAX] = do_call(vcpu, number);
+    else
+        vcpu->gpr[GPR_RAX] = (uint64_t)-KVM_ENOSYS;
     return VERDICT_NEXT;
 }
