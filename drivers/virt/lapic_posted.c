@@ -32,12 +32,13 @@ void lapic_take_posted(struct lapic *l)
     for (; filled; filled &= filled - 1) {
         unsigned i = (unsigned)__builtin_ctz(filled), word = i % LAPIC_VECTOR_WORDS;
         enum lapic_trigger trigger = i / LAPIC_VECTOR_WORDS;
+        uint32_t vectors = __atomic_exchange_n(&l->posted.words[trigger][word], 0, __ATOMIC_ACQUIRE);
 
-        lapic_request(l, word, __atomic_exchange_n(&l->posted.words[trigger][word], 0, __ATOMIC_ACQUIRE), trigger);
+        lapic_request(l, word, vectors, trigger);
     }
 }
 
-/* In this order: a vector that comes meanwhile may be dropped, but never stays unseen in a word that counts as empty. */
+/* In this order: a vector that comes meanwhile may be dropped, but never stays in a word that counts as empty. */
 void lapic_drop_posted(struct lapic *l)
 {
     __atomic_exchange_n(&l->posted.filled, 0, __ATOMIC_ACQ_REL);

@@ -109,11 +109,17 @@ static void a_later_edge_makes_it_an_edge(void **state)
 static void its_own_messages_go_straight_into_the_page(void **state)
 {
     struct apic_message m = {.delivery = APIC_DELIVERY_FIXED, .vector = 0x61, .sender = &lapic};
+    struct lapic other = {0};
 
     (void)state;
     assert_true(lapic_receive(&lapic, &m));
     assert_false(lapic_has_posted(&lapic));
     assert_int_equal(lapic_pending_vector(&lapic), 0x61);
+    m.sender = &other; /* that of another vCPU is not its own */
+    m.vector = 0x62;
+    assert_true(lapic_receive(&lapic, &m));
+    assert_int_equal(lapic_pending_vector(&lapic), 0x61);
+    lapic_take_posted(&lapic);
     write32(APIC_ICR_LOW, APIC_ICR_SELF | 0x71);
     assert_false(lapic_has_posted(&lapic));
     assert_int_equal(lapic_pending_vector(&lapic), 0x71);

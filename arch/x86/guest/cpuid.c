@@ -161,7 +161,7 @@ static void fill_caches(struct guest_cpuid *t, uint32_t last_id)
     }
 }
 
-/* One package of cores without hyper-threads; APIC IDs are the cores' numbers. last_id: the highest that its bits can hold. */
+/* One package of cores without hyper-threads; the APIC ID is the core's number. last_id: the highest in its bits. */
 static void fill_topology(struct guest_cpuid *t, unsigned apic_id, unsigned vcpus)
 {
     enum { NONE, SMT, CORE };

@@ -5,15 +5,15 @@
 
 #include "kernel/vm.h"
 
-/* What both of the following take; each of them comes with REQUEST_EVENT, or is one that the run loop looks for itself. */
+/* What both of the following take. REQUEST_TIMER and REQUEST_KICK come with REQUEST_EVENT. */
 #define EVENT_REQUESTS (REQUEST_EVENT | REQUEST_NMI | REQUEST_TIMER | REQUEST_KICK)
 
 /* Before the vCPU runs on: injects what is due, asks for a window for what must wait. */
 void event_prepare(struct vcpu *vcpu);
 
 /*
- * While it is halted: is there anything that ends the HLT? If so, event_prepare has to follow. If not, the vCPU may sleep
- * unless a request has come since.
+ * While it is halted: is there anything that ends the HLT? If so, event_prepare has to follow. If not, the vCPU may
+ * sleep unless a request has come since.
  */
 bool event_wakes(struct vcpu *vcpu);
 

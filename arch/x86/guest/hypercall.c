@@ -54,7 +54,7 @@ static int64_t send_to_word(struct vcpu *vcpu, uint64_t targets, uint64_t first,
     return accepted;
 }
 
-/* Two words of targets, the APIC ID of the first, ICR: one exit in the stead of one a target. Returns how many took it. */
+/* Two words of targets, the APIC ID of the first, ICR: one exit for all targets. Returns how many took it. */
 static int64_t send_ipi(struct vcpu *vcpu, const struct hypercall *call)
 {
     uint64_t first = call->args[2];
@@ -104,22 +104,27 @@ static bool is_kernel(struct vcpu *vcpu)
     return !(ss.attributes & SEG_ATTR_DPL_MASK);
 }
 
-/* Outside 64-bit mode the registers' upper halves are neither arguments nor results. */
-static uint64_t do_call(struct vcpu *vcpu, uint32_t number)
+/*
+ * Outside 64-bit mode the registers' upper halves are neither arguments nor results. Not inlined: an unknown number
+ * should not pay for its frame.
+ */
+static __attribute__((noinline)) enum verdict do_call(struct vcpu *vcpu, uint32_t number)
 {
     bool is_wide = is_64_bit(vcpu);
     uint64_t mask = is_wide ? UINT64_MAX : UINT32_MAX;
-    const uint64_t *r = vcpu->gpr;
+    uint64_t *r = vcpu->gpr;
     const struct hypercall call = {
         .args = {r[GPR_RBX] & mask, r[GPR_RCX] & mask, r[GPR_RDX] & mask, r[GPR_RSI] & mask},
         .word_bits = is_wide ? 64 : 32,
     };
 
     if (!is_kernel(vcpu))
-        return (uint64_t)-KVM_EPERM & mask;
-    if (is_wide && r[GPR_RAX] != number)
-        return (uint64_t)-KVM_ENOSYS;
-    return (uint64_t)rows[number](vcpu, &call) & mask;
+        r[GPR_RAX] = (uint64_t)-KVM_EPERM & mask;
+    else if (is_wide && r[GPR_RAX] != number)
+        r[GPR_RAX] = (uint64_t)-KVM_ENOSYS;
+    else
+        r[GPR_RAX] = (uint64_t)rows[number](vcpu, &call) & mask;
+    return VERDICT_NEXT;
 }
 
 /* That a number is unknown may be said to anybody, and soon. */
@@ -129,8 +134,7 @@ enum verdict hypercall_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
 
     (void)exit;
     if (number < ARRAY_SIZE(rows) && rows[number])
-        vcpu->gpr[GPR_RAX] = do_call(vcpu, number);
-    else
-        vcpu->gpr[GPR_RAX] = (uint64_t)-KVM_ENOSYS;
+        return do_call(vcpu, number);
+    vcpu->gpr[GPR_RAX] = (uint64_t)-KVM_ENOSYS;
     return VERDICT_NEXT;
 }

@@ -10,6 +10,7 @@
 
 #define STEAL_TIME_ENABLE   1u
 #define STEAL_TIME_RESERVED 0x3eu
+#define STEAL_TIME_ADDRESS  (~(uint64_t)(STEAL_TIME_ENABLE | STEAL_TIME_RESERVED))
 
 #define PREEMPTED 1u
 #define FLUSH_TLB 2u /* the guest's note */
@@ -28,7 +29,7 @@ static struct steal_time *place_of(const struct vcpu *vcpu, uint64_t msr)
 {
     if (!(msr & STEAL_TIME_ENABLE))
         return NULL;
-    return guest_mem_at(&vcpu->vm->mem, GPA(msr & ~(uint64_t)(STEAL_TIME_ENABLE | STEAL_TIME_RESERVED)), sizeof(struct steal_time));
+    return guest_mem_at(&vcpu->vm->mem, GPA(msr & STEAL_TIME_ADDRESS), sizeof(struct steal_time));
 }
 
 bool steal_time_write(struct vcpu *vcpu, uint32_t index, uint64_t value)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * KVM's steal time (Linux, Documentation/virt/kvm/x86/msr.rst): tells a guest for how long a vCPU of it was ready but did not
- * run, and whether it runs now. A vCPU that does not run need not be interrupted for a TLB flush: the guest leaves a
- * note, and the flush is done here before the vCPU runs again.
+ * KVM's steal time (Linux, Documentation/virt/kvm/x86/msr.rst): tells a guest for how long a vCPU of it was ready but
+ * did not run, and whether it runs now. A vCPU that does not run need not be interrupted for a TLB flush: the guest
+ * leaves a note, and the flush is done here before the vCPU runs again.
  */
 #ifndef ARCH_X86_GUEST_STEAL_TIME_H
 #define ARCH_X86_GUEST_STEAL_TIME_H
