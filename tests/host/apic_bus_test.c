@@ -7,8 +7,9 @@
 
 #define CPUS 20u
 
-static uint8_t pages[CPUS][PAGE_SIZE] __attribute__((aligned(4096)));
-static struct lapic lapics[CPUS];
+static uint8_t pages[APIC_BUS_LAPICS_MAX][PAGE_SIZE] __attribute__((aligned(4096)));
+static struct lapic lapics[APIC_BUS_LAPICS_MAX];
+static unsigned cpus; /* that are on the bus */
 static struct apic_bus bus;
 static uint64_t notified, delivered; /* who, as bits */
 static uint8_t last_delivery;
@@ -60,12 +61,12 @@ static void enter_x2apic(unsigned cpu)
     assert_true(lapic_set_base(&lapics[cpu], APIC_DEFAULT_BASE | APIC_BASE_EN | APIC_BASE_EXTD));
 }
 
-static int set_up(void **state)
+static int attach(unsigned count)
 {
-    (void)state;
     fake_clock_reset();
     apic_bus_init(&bus);
-    for (unsigned i = 0; i < CPUS; i++) {
+    cpus = count;
+    for (unsigned i = 0; i < count; i++) {
         lapic_init(&lapics[i], pages[i], i, i == 0, &wiring, &lapics[i]);
         write32(i, APIC_SVR, APIC_SVR_ENABLE | 0xff);
         assert_int_equal(apic_bus_attach(&bus, &lapics[i]), 0);
@@ -73,12 +74,24 @@ static int set_up(void **state)
     return 0;
 }
 
+static int set_up(void **state)
+{
+    (void)state;
+    return attach(CPUS);
+}
+
+static int set_up_all(void **state)
+{
+    (void)state;
+    return attach(APIC_BUS_LAPICS_MAX);
+}
+
 /* Who has got something fixed since the last call; takes it away. */
 static uint64_t receivers(uint8_t vector)
 {
     uint64_t set = 0;
 
-    for (unsigned i = 0; i < CPUS; i++) {
+    for (unsigned i = 0; i < cpus; i++) {
         lapic_take_posted(&lapics[i]);
         if (lapic_highest_irr(&lapics[i]) != vector)
             continue;
@@ -295,6 +308,29 @@ static void what_is_no_msi_goes_nowhere(void **state)
     assert_int_equal(receivers(0x40), 1);
 }
 
+/* The farthest corner of each way to address. */
+static void the_64th_is_one_like_any_other(void **state)
+{
+    (void)state;
+    assert_int_equal(send_to(63, false), BIT(63));
+    assert_int_equal(send_to(X2APIC_BROADCAST, false), UINT64_MAX);
+    assert_int_equal(shorthand(63, APIC_ICR_ALL_BUT_SELF), ~BIT(63));
+    assert_int_equal(shorthand(63, APIC_ICR_SELF), BIT(63));
+    assert_true(apic_bus_send_msi(&bus, MSI_ADDRESS_BASE | 63 << MSI_ADDRESS_DEST_SHIFT, 0x40));
+    assert_int_equal(receivers(0x40), BIT(63));
+    for (unsigned i = 0; i < 60; i++) { /* clusters 0 to 14 of four members */
+        write32(i, APIC_DFR, APIC_DFR_CLUSTER);
+        write32(i, APIC_LDR, (i / 4 << 4 | 1u << i % 4) << 24);
+    }
+    assert_int_equal(send_to(0xe8, true), BIT(59));
+    for (unsigned i = 0; i < 64; i++)
+        enter_x2apic(i);
+    assert_int_equal(send_to(0x00038000, true), BIT(63));
+    assert_int_equal(send_to(0x0003ffff, true), UINT64_MAX << 48);
+    for (unsigned i = 0; i < 64; i++)
+        assert_int_equal(send_to(i, false), BIT(i));
+}
+
 static unsigned eois[APIC_BUS_IOAPICS_MAX];
 
 static void count_eoi(void *chip, uint8_t vector)
@@ -333,6 +369,7 @@ int main(void)
         cmocka_unit_test_setup(msis_say_who_and_how, set_up),
         cmocka_unit_test_setup(what_is_no_msi_goes_nowhere, set_up),
         cmocka_unit_test_setup(every_ioapic_hears_an_eoi, set_up),
+        cmocka_unit_test_setup(the_64th_is_one_like_any_other, set_up_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
