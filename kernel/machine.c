@@ -251,6 +251,7 @@ static int fill_vcpu(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
     void *lapic_page;
+    int error;
 
     vcpu->cpuid = heap_alloc(sizeof *vcpu->cpuid);
     vcpu->xsave_area = alloc_page();
@@ -267,7 +268,10 @@ static int fill_vcpu(struct vcpu *vcpu)
     vcpu->has_1g_pages = guest_cpuid_find(vcpu->cpuid, 0x80000001, 0)->edx & CPUID_81_EDX_PAGE1GB;
     /* The VM's cap is shared out: a vCPU alone cannot use it up for the others. */
     task_init(&vcpu->task, vcpu, vm->config->weight, (vm->config->cap + vm->config->vcpus - 1) / vm->config->vcpus, vm->config->cpus);
-    return vcpu_ops->vcpu_create(vcpu);
+    error = vcpu_ops->vcpu_create(vcpu);
+    if (!error && !vcpu->uses_virtual_delivery)
+        guest_cpuid_offer_pv_eoi(vcpu->cpuid);
+    return error;
 }
 
 static int make_vcpus(struct vm *vm)

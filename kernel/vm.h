@@ -46,6 +46,7 @@ struct vcpu {
     bool is_halted;          /* until event_wakes(), or a SIPI */
     bool nmi_pending;
     bool is_kicked;          /* the next HLT ends at once */
+    bool has_eoi_offer;      /* see pv_eoi.h */
     bool waits_for_sipi;     /* and is halted; see startup.h */
     uint8_t sipi_vector;     /* of the last SIPI; any CPU */
     bool uses_virtual_delivery; /* the engine: the CPU delivers the local APIC's interrupts by itself */
@@ -66,7 +67,7 @@ struct vcpu {
 
     uint64_t tsc_offset;     /* guest TSC = host TSC + this */
     uint64_t tsc_adjust;
-    uint64_t system_time_msr, steal_time_msr; /* KVM's, as the guest wrote them; 0: off */
+    uint64_t system_time_msr, steal_time_msr, pv_eoi_msr; /* KVM's, as the guest wrote them; 0: off */
     uint32_t system_time_version, steal_time_version;
     uint8_t physical_bits; /* of guest-physical addresses, as CPUID tells the guest */
     bool has_1g_pages;     /* likewise */

@@ -158,9 +158,14 @@ bool lapic_accept(struct lapic *l, uint8_t vector, enum lapic_trigger trigger)
     return true;
 }
 
+bool lapic_is_level(const struct lapic *l, uint8_t vector)
+{
+    return vector_is_set(l, APIC_TMR, vector);
+}
+
 static void end_vector(struct lapic *l, uint8_t vector)
 {
-    if (vector_is_set(l, APIC_TMR, vector) &&
+    if (lapic_is_level(l, vector) &&
         !(lapic_get(l, APIC_SVR) & APIC_SVR_EOI_BROADCAST_DISABLED))
         l->wiring->broadcast_eoi(l->context, vector);
 }

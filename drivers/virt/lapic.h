@@ -166,6 +166,7 @@ uint8_t lapic_tpr_threshold(struct lapic *l);
 
 /* The vectors whose EOI the IOAPICs want to hear of, as the four EOI-exit bitmaps. */
 void lapic_level_vectors(const struct lapic *l, uint64_t eoi_exit_bitmap[4]);
+bool lapic_is_level(const struct lapic *l, uint8_t vector);
 /* Have they changed since this was last asked? */
 bool lapic_take_level_vectors_change(struct lapic *l);
 

@@ -96,6 +96,15 @@ static void test_hints_need_somebody_to_be_spared(void **state)
     assert_memory_equal(&find(0x40000000, 0)->ebx, "KVMK", 4);
 }
 
+static void test_an_eoi_without_exit_is_offered_where_it_helps(void **state)
+{
+    (void)state;
+    guest_cpuid_init(&table, 0, 1);
+    assert_false(find(0x40000001, 0)->eax & 1u << 6);
+    guest_cpuid_offer_pv_eoi(&table);
+    assert_true(find(0x40000001, 0)->eax & 1u << 6);
+}
+
 static void test_unknown_leaves_are_empty(void **state)
 {
     static const uint32_t unknown[] = {0x40000002, 0x400000ff, 0x40000101, 0x80000009 - 4, 0x7fffffff};
@@ -113,6 +122,7 @@ int main(void)
         cmocka_unit_test(test_every_leaf_tells_the_same_topology),
         cmocka_unit_test(test_leaf_1fh_is_beyond_the_last),
         cmocka_unit_test(test_hints_need_somebody_to_be_spared),
+        cmocka_unit_test(test_an_eoi_without_exit_is_offered_where_it_helps),
         cmocka_unit_test(test_unknown_leaves_are_empty),
     };
 

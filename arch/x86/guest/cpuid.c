@@ -111,6 +111,8 @@ static const struct kvm_feature {
     {24, false, "clock stable: the vCPUs' TSCs agree"},
 };
 
+#define KVM_FEATURE_PV_EOI (1u << 6)
+
 static uint32_t kvm_feature_bits(unsigned vcpus)
 {
     uint32_t bits = 0;
@@ -218,6 +220,11 @@ void guest_cpuid_init(struct guest_cpuid *t, unsigned apic_id, unsigned vcpus)
     fill_xsave(t);
     index_direct(t);
     guest_cpuid_update(t, 0, XCR0_X87);
+}
+
+void guest_cpuid_offer_pv_eoi(struct guest_cpuid *t)
+{
+    entry(t, 0x40000001, 0)->result.eax |= KVM_FEATURE_PV_EOI;
 }
 
 static const struct cpuid_result no_answer;

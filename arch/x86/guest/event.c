@@ -8,6 +8,7 @@
  * entry; for the next one a window is asked for.
  */
 #include "arch/x86/guest/event.h"
+#include "arch/x86/guest/pv_eoi.h"
 #include "arch/x86/guest/startup.h"
 #include "arch/x86/regs.h"
 #include "drivers/virt/lapic.h"
@@ -88,6 +89,7 @@ static void inject_interrupt(struct vcpu *vcpu, bool from_pic)
     } else {
         e.vector = (uint8_t)lapic_pending_vector(vcpu->lapic);
         lapic_acknowledge(vcpu->lapic, e.vector);
+        pv_eoi_offer(vcpu, e.vector);
     }
     vcpu_ops->inject(vcpu, &e);
 }
@@ -140,13 +142,14 @@ bool event_timer_is_here(void *context)
 }
 
 /*
- * The timer first, as it asks for REQUEST_EVENT itself. The requests are taken before what they announce is looked
+ * First what asks for REQUEST_EVENT itself: the end of an interrupt, and the timer. The requests are taken before what they announce is looked
  * at: what comes later asks again.
  */
 static void take_requests(struct vcpu *vcpu)
 {
     uint32_t taken;
 
+    pv_eoi_settle(vcpu);
     if (__atomic_load_n(&vcpu->requests, __ATOMIC_RELAXED) & REQUEST_TIMER) {
         __atomic_fetch_and(&vcpu->requests, ~REQUEST_TIMER, __ATOMIC_ACQ_REL);
         lapic_timer_expired(vcpu->lapic);

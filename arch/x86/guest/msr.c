@@ -4,6 +4,7 @@
  * passes through only if the hypervisor does not use it itself, or the engine switches it on exit.
  */
 #include "arch/x86/guest/msr.h"
+#include "arch/x86/guest/pv_eoi.h"
 #include "arch/x86/guest/pvclock.h"
 #include "arch/x86/guest/steal_time.h"
 #include "arch/x86/cpu.h"
@@ -209,6 +210,7 @@ static const struct msr_row rows[] = {
     {ONE(MSR_KVM_WALL_CLOCK_NEW), 0, NULL, pvclock_write_wall_clock, "KVM_WALL_CLOCK_NEW", "time of day"},
     {ONE(MSR_KVM_SYSTEM_TIME_NEW), 0, NULL, pvclock_write_system_time, "KVM_SYSTEM_TIME_NEW", "the TSC's rate"},
     {ONE(MSR_KVM_STEAL_TIME), 0, steal_time_read, steal_time_write, "KVM_STEAL_TIME", "what other VMs took"},
+    {ONE(MSR_KVM_PV_EOI), 0, pv_eoi_read, pv_eoi_write, "KVM_PV_EOI", "spares exits where the CPU ends no interrupts"},
     {ONE(MSR_IA32_EFER), MSR_PASS, NULL, NULL, "IA32_EFER", "switched by the engine; the CPU checks it"},
     {ONE(MSR_IA32_STAR), MSR_PASS, NULL, NULL, "IA32_STAR", "the hypervisor has no SYSCALL"},
     {ONE(MSR_IA32_LSTAR), MSR_PASS, NULL, NULL, "IA32_LSTAR", "likewise"},

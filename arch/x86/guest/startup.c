@@ -72,6 +72,7 @@ static void reset_debug_and_cr2(void)
 static void wait_for_sipi(struct vcpu *vcpu)
 {
     vcpu->event.type = EVENT_NONE;
+    vcpu->has_eoi_offer = false;
     vcpu->is_halted = true;
     vcpu->waits_for_sipi = true;
 }
