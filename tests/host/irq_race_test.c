@@ -15,10 +15,10 @@
 #include <sched.h>
 #include <unistd.h>
 
-#define ROUNDS  30000u
+#define ROUNDS  2000u
 #define INPUT   20u
 #define VECTOR  0x51
-#define SECONDS 100
+#define SECONDS 400
 
 static struct apic_bus bus;
 static struct ioapic ioapic;
@@ -153,14 +153,14 @@ static void *wiggle(void *argument)
 
 static void lines_do_not_disturb_each_other(void **state)
 {
-    pthread_t threads[4];
+    pthread_t threads[2];
 
     (void)state;
     for (uintptr_t i = 0; i < ARRAY_SIZE(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, wiggle, (void *)(4 + i)), 0);
     for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_int_equal(ioapic.asserted, 1u << 5 | 1u << 7);
+    assert_int_equal(ioapic.asserted, 1u << 5);
 }
 
 static struct pic pic;
@@ -203,7 +203,7 @@ static void the_pics_stay_whole(void **state)
     write_pic(&pic.slave, (const uint8_t[]){0x28, 2, PIC_ICW4_UPM | PIC_ICW4_AEOI}, PIC_ICW1_SELECT | PIC_ICW1_IC4);
     assert_int_equal(pthread_create(&master, NULL, pulse_pic, (void *)3), 0);
     assert_int_equal(pthread_create(&slave, NULL, pulse_pic, (void *)10), 0);
-    for (; cycles < ROUNDS / 10; cycles++)
+    for (; cycles < ROUNDS; cycles++)
         if (pic_is_pending(&pic)) {
             int vector = pic_acknowledge(&pic);
 
