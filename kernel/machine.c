@@ -10,6 +10,7 @@
 #include "arch/x86/guest/boot.h"
 #include "arch/x86/guest/cpuid.h"
 #include "arch/x86/guest/event.h"
+#include "arch/x86/guest/world.h"
 #include "arch/x86/regs.h"
 #include "kernel/console.h"
 #include "kernel/control.h"
@@ -63,7 +64,6 @@ static struct irq_line isa_line(struct platform *p, unsigned irq)
 static void set_intr(void *context, unsigned input, bool level)
 {
     struct platform *p = context;
-
     struct vcpu *boot_vcpu = p->vm->vcpus[0];
 
     lapic_set_lint(boot_vcpu->lapic, input, level);
@@ -261,7 +261,7 @@ static int fill_vcpu(struct vcpu *vcpu)
         free_page(lapic_page);
         return -ENOMEM;
     }
-    vcpu_reset_world(vcpu);
+    world_reset(vcpu);
     lapic_init(vcpu->lapic, lapic_page, vcpu->index, vcpu->index == 0, &lapic_wiring, vcpu);
     guest_cpuid_init(vcpu->cpuid, vcpu->index, vm->config->vcpus);
     vcpu->physical_bits = (uint8_t)guest_cpuid_find(vcpu->cpuid, 0x80000008, 0)->eax;

@@ -340,6 +340,6 @@ int manager_resume(struct vm_slot *slot)
         return -EBUSY;
     slot->state = VM_RUNNING;
     slot->vm->is_paused = false;
-    vm_request(slot->vm, REQUEST_LOOK);
+    vm_request(slot->vm, REQUEST_LOOK | REQUEST_EVENT);
     return 0;
 }

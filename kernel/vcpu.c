@@ -5,13 +5,13 @@
  */
 #include "arch/arch.h"
 #include "arch/x86/guest/event.h"
+#include "arch/x86/guest/power_up.h"
+#include "arch/x86/guest/startup.h"
+#include "arch/x86/guest/steal_time.h"
 #include "arch/x86/guest/world.h"
-#include "arch/x86/regs.h"
-#include "drivers/virt/lapic.h"
 #include "kernel/console.h"
 #include "kernel/lib/format.h"
 #include "kernel/lib/lock.h"
-#include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/pcpu.h"
 #include "kernel/timers.h"
@@ -107,36 +107,6 @@ static void log_exits(const struct vcpu *vcpu)
             log_info("exits", "%s: %s %lu", vcpu->vm->name, exit_name(i), vcpu->exits[i]);
 }
 
-/* --- power-up --- */
-
-/* SDM 2A, "FXSAVE": what FNINIT and the reset of MXCSR leave. */
-void vcpu_reset_world(struct vcpu *vcpu)
-{
-    uint8_t *area = vcpu->xsave_area;
-
-    vcpu->xcr0 = XCR0_X87;
-    vcpu->dr6 = DR6_INIT;
-    memset(area, 0, PAGE_SIZE);
-    area[0] = 0x7f; /* FCW = 037f */
-    area[1] = 0x03;
-    area[24] = 0x80; /* MXCSR = 1f80 */
-    area[25] = 0x1f;
-    area[512] = 3; /* XSTATE_BV: x87 and SSE are as above, the rest is as after reset */
-}
-
-void vcpu_power_up(struct vcpu *vcpu)
-{
-    memcpy(vcpu->gpr, vcpu->vm->start.gpr, sizeof vcpu->gpr);
-    vcpu_reset_world(vcpu);
-    world_load(vcpu);
-    vcpu->tsc_offset = vcpu->vm->tsc_offset;
-    lapic_set_tsc_offset(vcpu->lapic, (int64_t)vcpu->tsc_offset);
-    vcpu_ops->vcpu_reset(vcpu, &vcpu->vm->start);
-    if (vcpu->uses_virtual_delivery)
-        lapic_use_virtual_delivery(vcpu->lapic);
-    vcpu->waits_for_sipi = vcpu->index != 0;
-}
-
 /* --- requests --- */
 
 static uint32_t take(struct vcpu *vcpu, uint32_t requests)
@@ -144,8 +114,15 @@ static uint32_t take(struct vcpu *vcpu, uint32_t requests)
     return __atomic_fetch_and(&vcpu->requests, ~requests, __ATOMIC_ACQ_REL) & requests;
 }
 
+static void reset(struct vcpu *vcpu)
+{
+    take(vcpu, REQUEST_RESET);
+    power_up(vcpu);
+}
+
 static void deliver_input(struct vcpu *vcpu)
 {
+    take(vcpu, REQUEST_INPUT);
     lock_acquire(&vcpu->vm->device_lock);
     console_deliver_input(vcpu->vm->console);
     lock_release(&vcpu->vm->device_lock);
@@ -153,47 +130,43 @@ static void deliver_input(struct vcpu *vcpu)
 
 static void dump(struct vcpu *vcpu)
 {
+    take(vcpu, REQUEST_DUMP);
     vcpu_dump(vcpu, vcpu->is_halted ? "halted" : "running");
     log_exits(vcpu);
 }
 
-/* What is rare. */
+#define RARE_REQUESTS (REQUEST_RESET | STARTUP_REQUESTS | REQUEST_INPUT | REQUEST_DUMP)
+
+/* Each takes its bits before it does what they ask for. */
 static const struct {
-    uint32_t request;
+    uint32_t requests;
     void (*serve)(struct vcpu *vcpu);
 } services[] = {
-    {REQUEST_RESET, vcpu_power_up},
+    {REQUEST_RESET, reset},
+    {STARTUP_REQUESTS, startup_take_requests},
     {REQUEST_INPUT, deliver_input},
     {REQUEST_DUMP, dump},
 };
 
-static void take_requests(struct vcpu *vcpu)
+static void serve_requests(struct vcpu *vcpu)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(services); i++)
-        if (unlikely(vcpu->requests & services[i].request) && take(vcpu, services[i].request))
+        if (vcpu->requests & services[i].requests)
             services[i].serve(vcpu);
 }
 
-static bool may_run(struct vcpu *vcpu)
-{
-    if (vcpu->vm->is_paused || vcpu->waits_for_sipi)
-        return false;
-    if (vcpu->is_halted && !event_wakes(vcpu))
-        return false;
-    vcpu->is_halted = false;
-    return true;
-}
-
 /*
- * What a request may have been about is looked at after the request is taken: what comes later wakes the vCPU.
+ * What a request may have been about is looked at after the request is taken: what comes later wakes the vCPU. A VM that is
+ * paused takes its events, and asks for a new decision when it goes on.
  */
 static bool must_sleep(struct vcpu *vcpu)
 {
-    if (likely(!vcpu->is_halted && !vcpu->vm->is_paused && !vcpu->waits_for_sipi))
+    if (likely(!vcpu->is_halted && !vcpu->vm->is_paused))
         return false;
-    if (take(vcpu, REQUEST_EVENT | REQUEST_NMI | REQUEST_LOOK) & REQUEST_NMI)
-        vcpu->nmi_pending = true;
-    if (!may_run(vcpu))
+    take(vcpu, REQUEST_LOOK);
+    if (event_wakes(vcpu))
+        vcpu->is_halted = false;
+    if (vcpu->is_halted || vcpu->vm->is_paused)
         return true;
     __atomic_fetch_or(&vcpu->requests, REQUEST_EVENT, __ATOMIC_ACQ_REL);
     return false;
@@ -227,33 +200,45 @@ static void load(struct vcpu *vcpu)
     world_load(vcpu);
 }
 
-static enum vcpu_outcome leave_for_good(struct vcpu *vcpu)
+static void leave_for_good(struct vcpu *vcpu)
 {
     if (log_level >= LOG_DEBUG)
         log_exits(vcpu);
     vcpu_unload_current();
-    return VCPU_OUT;
 }
 
-enum vcpu_outcome vcpu_run(struct vcpu *vcpu)
+static enum vcpu_outcome run_until_told(struct vcpu *vcpu)
 {
     struct pcpu *cpu = this_pcpu();
 
-    load(vcpu);
     for (;;) {
         cpu->passes++;
         timers_run();
-        take_requests(vcpu);
+        if (vcpu->requests & RARE_REQUESTS)
+            serve_requests(vcpu);
         if (vcpu->requests & REQUEST_STOP)
-            return leave_for_good(vcpu);
+            return VCPU_OUT;
         if (vcpu->requests & REQUEST_YIELD && take(vcpu, REQUEST_YIELD))
             return VCPU_PREEMPTED;
         if (must_sleep(vcpu))
             return VCPU_SLEEPS;
-        if (vcpu->requests & (REQUEST_EVENT | REQUEST_NMI))
+        if (vcpu->requests & EVENT_REQUESTS)
             event_prepare(vcpu);
         if (likely(vcpu->requests == 0)) /* a later one comes with a kick, which ends the entry at once */
             vcpu_ops->run(vcpu);
         arch_take_interrupts();
     }
+}
+
+enum vcpu_outcome vcpu_run(struct vcpu *vcpu)
+{
+    enum vcpu_outcome outcome;
+
+    load(vcpu);
+    steal_time_publish(vcpu, vcpu->task.entity.wait_ticks);
+    outcome = run_until_told(vcpu);
+    steal_time_preempt(vcpu);
+    if (outcome == VCPU_OUT)
+        leave_for_good(vcpu);
+    return outcome;
 }

@@ -114,11 +114,6 @@ enum vcpu_outcome { VCPU_PREEMPTED, VCPU_SLEEPS, VCPU_OUT };
 /* Runs vcpu on this CPU, which holds its state from then on, until there is a reason to stop. */
 enum vcpu_outcome vcpu_run(struct vcpu *vcpu);
 
-/* What world_load loads, as after power-up. Not while a CPU holds it, or world_load follows. */
-void vcpu_reset_world(struct vcpu *vcpu);
-/* To the state in which its VM starts. On the CPU that holds its state. */
-void vcpu_power_up(struct vcpu *vcpu);
-
 /* Takes the state of whatever vCPU this CPU holds off it, if any: another CPU may run it then. */
 void vcpu_unload_current(void);
 

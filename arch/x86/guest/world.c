@@ -4,6 +4,7 @@
 #include "arch/x86/guest/cpuid.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/regs.h"
+#include "kernel/lib/string.h"
 #include "kernel/vm.h"
 
 /* MSRs that pass through and where they wait; only those that differ are written. */
@@ -49,6 +50,21 @@ static void save_extended(struct vcpu *vcpu)
     }
     xsetbv0(vcpu->cpuid->xcr0_allowed);
     __asm__ volatile("xsave64 (%0)" : : "r"(vcpu->xsave_area), "a"(~0u), "d"(~0u) : "memory");
+}
+
+/* SDM 2A, "FXSAVE": what FNINIT and the reset of MXCSR leave. */
+void world_reset(struct vcpu *vcpu)
+{
+    uint8_t *area = vcpu->xsave_area;
+
+    vcpu->xcr0 = XCR0_X87;
+    vcpu->dr6 = DR6_INIT;
+    memset(area, 0, PAGE_SIZE);
+    area[0] = 0x7f; /* FCW = 037f */
+    area[1] = 0x03;
+    area[24] = 0x80; /* MXCSR = 1f80 */
+    area[25] = 0x1f;
+    area[512] = 3; /* XSTATE_BV: x87 and SSE are as above, the rest is as after reset */
 }
 
 void world_load(struct vcpu *vcpu)

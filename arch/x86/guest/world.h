@@ -10,6 +10,8 @@ struct vcpu;
 
 #define XSAVE_AREA_PAGES_ORDER 0 /* a page holds x87, SSE, AVX and AVX-512: 2688 bytes */
 
+/* As after power-up. Not while a CPU holds it, or world_load follows. */
+void world_reset(struct vcpu *vcpu);
 void world_load(struct vcpu *vcpu);
 void world_save(struct vcpu *vcpu);
 
