@@ -24,7 +24,9 @@ BYTES_DEFINE(64)
 /* The low width bytes set; width is 1, 2, 4 or 8. */
 static inline uint64_t bytes_mask(unsigned width)
 {
-    return ~(uint64_t)0 >> (64 - 8 * width);
+    static const uint64_t masks[9] = {[1] = UINT8_MAX, [2] = UINT16_MAX, [4] = UINT32_MAX, [8] = UINT64_MAX};
+
+    return masks[width];
 }
 
 #endif

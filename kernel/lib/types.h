@@ -47,6 +47,8 @@ typedef struct {
 #define NORETURN         __attribute__((noreturn))
 #define PACKED           __attribute__((packed))
 #define UNUSED           __attribute__((unused))
+/* Rare, and out of line: its registers and its stack frame do not burden the way that is taken. */
+#define COLD             __attribute__((noinline, cold))
 #define likely(x)        __builtin_expect(!!(x), 1)
 #define unlikely(x)      __builtin_expect(!!(x), 0)
 
