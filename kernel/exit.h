@@ -37,11 +37,11 @@ enum exit_kind {
 };
 
 enum verdict {
-    VERDICT_RESUME, /* go on at the same instruction */
-    VERDICT_NEXT,   /* the instruction is done: go on behind it */
-    VERDICT_LEAVE,  /* as RESUME, but the run loop looks at timers and requests first */
-    VERDICT_WAIT,   /* as NEXT, and sleep until there is an event */
-    VERDICT_STOP,   /* vm_stop() was called */
+    VERDICT_RESUME = 0, /* go on at the same instruction */
+    VERDICT_NEXT = 1,   /* the instruction is done: go on behind it */
+    VERDICT_LEAVE = 2,  /* as RESUME, but the run loop looks at timers and requests first */
+    VERDICT_WAIT = VERDICT_NEXT | VERDICT_LEAVE, /* and sleep until there is an event */
+    VERDICT_STOP = 4,   /* vm_stop() was called */
 };
 
 struct vcpu_exit {

@@ -64,6 +64,7 @@
 #define RFLAGS_ID   BIT(21)
 
 #define DR6_INIT 0xffff0ff0ul
+#define DR6_BREAKPOINTS 15ul
 #define DR6_BS   BIT(14)
 #define DR7_INIT 0x400ul
 #define DR7_GD   BIT(13)

@@ -200,8 +200,8 @@ static void fill_xsave(struct guest_cpuid *t)
 static void index_direct(struct guest_cpuid *t)
 {
     memset(t->direct, GUEST_CPUID_ENTRIES, sizeof t->direct);
-    for (unsigned i = t->count; i-- > 0;)
-        if (t->entries[i].leaf < GUEST_CPUID_DIRECT)
+    for (unsigned i = 0; i < t->count; i++)
+        if (t->entries[i].leaf < GUEST_CPUID_DIRECT && !t->entries[i].has_subleaves)
             t->direct[t->entries[i].leaf] = (uint8_t)i;
 }
 
@@ -243,15 +243,10 @@ static const struct cpuid_result *find_subleaf(const struct guest_cpuid *t, unsi
 
 const struct cpuid_result *guest_cpuid_find(const struct guest_cpuid *t, uint32_t leaf, uint32_t subleaf)
 {
-    if (likely(leaf <= t->max_basic)) {
-        unsigned i = t->direct[leaf];
-
-        return i < GUEST_CPUID_ENTRIES ? find_subleaf(t, i, subleaf) : &no_answer;
-    }
     for (unsigned i = 0; i < t->count; i++)
         if (t->entries[i].leaf == leaf)
             return find_subleaf(t, i, subleaf);
-    if (leaf >= 0x40000000 && leaf <= 0x80000008)
+    if (leaf <= t->max_basic || (leaf >= 0x40000000 && leaf <= 0x80000008))
         return &no_answer;
     return guest_cpuid_find(t, t->max_basic, subleaf);
 }

@@ -8,6 +8,7 @@
  * entry; for the next one a window is asked for.
  */
 #include "arch/x86/guest/event.h"
+#include "arch/x86/cpu.h"
 #include "arch/x86/guest/pv_eoi.h"
 #include "arch/x86/guest/startup.h"
 #include "arch/x86/regs.h"
@@ -60,6 +61,14 @@ void vcpu_raise_with_code(struct vcpu *vcpu, uint8_t vector, uint32_t error_code
 {
     raise(vcpu, &(struct event){.type = EVENT_EXCEPTION, .vector = vector, .has_error_code = has_error_codes(vcpu),
                                 .error_code = error_code});
+}
+
+/* SDM 3B, "Debug Status Register (DR6)": the breakpoints' bits are of this exception, the others stay until software clears them. */
+void event_raise_debug(struct vcpu *vcpu, uint64_t dr6_bits)
+{
+    vcpu_ops->set(vcpu, VCPU_DR7, vcpu_ops->get(vcpu, VCPU_DR7) & ~DR7_GD);
+    write_dr6((read_dr6() & ~DR6_BREAKPOINTS) | dr6_bits);
+    vcpu_raise(vcpu, X86_DB);
 }
 
 static struct pic *pic_of(struct vcpu *vcpu)

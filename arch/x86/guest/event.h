@@ -11,6 +11,9 @@
 /* Before the vCPU runs on: injects what is due, asks for a window for what must wait. */
 void event_prepare(struct vcpu *vcpu);
 
+/* A debug exception with these bits for DR6, as the CPU delivers it: the guest gets it at its next entry. */
+void event_raise_debug(struct vcpu *vcpu, uint64_t dr6_bits);
+
 /*
  * While it is halted: is there anything that ends the HLT? If so, event_prepare has to follow. If not, the vCPU may
  * sleep unless a request has come since.

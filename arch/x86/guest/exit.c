@@ -7,6 +7,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/guest/cpuid.h"
 #include "arch/x86/guest/cr.h"
+#include "arch/x86/guest/event.h"
 #include "arch/x86/guest/hypercall.h"
 #include "arch/x86/guest/io.h"
 #include "arch/x86/guest/mmio.h"
@@ -21,12 +22,8 @@ static void set32(struct vcpu *vcpu, enum gpr which, uint32_t value)
     vcpu->gpr[which] = value;
 }
 
-static enum verdict handle_cpuid(struct vcpu *vcpu, const struct vcpu_exit *exit)
+static inline enum verdict answer_cpuid(struct vcpu *vcpu, const struct cpuid_result *r)
 {
-    const struct cpuid_result *r =
-        guest_cpuid_find(vcpu->cpuid, (uint32_t)vcpu->gpr[GPR_RAX], (uint32_t)vcpu->gpr[GPR_RCX]);
-
-    (void)exit;
     set32(vcpu, GPR_RAX, r->eax);
     set32(vcpu, GPR_RBX, r->ebx);
     set32(vcpu, GPR_RCX, r->ecx);
@@ -34,32 +31,18 @@ static enum verdict handle_cpuid(struct vcpu *vcpu, const struct vcpu_exit *exit
     return VERDICT_NEXT;
 }
 
-static enum verdict raise_gp(struct vcpu *vcpu)
+static COLD enum verdict handle_rare_cpuid(struct vcpu *vcpu)
 {
-    vcpu_raise_with_code(vcpu, X86_GP, 0);
-    return VERDICT_RESUME;
+    return answer_cpuid(vcpu,
+                        guest_cpuid_find(vcpu->cpuid, (uint32_t)vcpu->gpr[GPR_RAX], (uint32_t)vcpu->gpr[GPR_RCX]));
 }
 
-static enum verdict handle_rdmsr(struct vcpu *vcpu, const struct vcpu_exit *exit)
+static enum verdict handle_cpuid(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    uint64_t value;
+    const struct cpuid_result *r = guest_cpuid_find_direct(vcpu->cpuid, (uint32_t)vcpu->gpr[GPR_RAX]);
 
     (void)exit;
-    if (!msr_read(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], &value))
-        return raise_gp(vcpu);
-    set32(vcpu, GPR_RAX, (uint32_t)value);
-    set32(vcpu, GPR_RDX, (uint32_t)(value >> 32));
-    return VERDICT_NEXT;
-}
-
-static enum verdict handle_wrmsr(struct vcpu *vcpu, const struct vcpu_exit *exit)
-{
-    uint64_t value = (uint32_t)vcpu->gpr[GPR_RAX] | vcpu->gpr[GPR_RDX] << 32;
-
-    (void)exit;
-    if (!msr_write(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], value))
-        return raise_gp(vcpu);
-    return VERDICT_NEXT;
+    return likely(r) ? answer_cpuid(vcpu, r) : handle_rare_cpuid(vcpu);
 }
 
 static enum verdict handle_interrupt(struct vcpu *vcpu, const struct vcpu_exit *exit)
@@ -109,7 +92,8 @@ static enum verdict handle_undefined(struct vcpu *vcpu, const struct vcpu_exit *
 static enum verdict handle_protected(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     (void)exit;
-    return raise_gp(vcpu);
+    vcpu_raise_with_code(vcpu, X86_GP, 0);
+    return VERDICT_RESUME;
 }
 
 /* Taken only so that the CPU cannot be made to deliver them for ever; the guest gets them all the same. */
@@ -120,11 +104,9 @@ static enum verdict handle_exception(struct vcpu *vcpu, const struct vcpu_exit *
         vm_stop(vcpu->vm, STOP_ERROR);
         return VERDICT_STOP;
     }
-    if (exit->exception.vector == X86_DB) {
-        vcpu_ops->set(vcpu, VCPU_DR7, vcpu_ops->get(vcpu, VCPU_DR7) & ~DR7_GD);
-        write_dr6((read_dr6() & ~15ul) | exit->exception.detail);
-    }
-    if (exit->exception.has_error_code)
+    if (exit->exception.vector == X86_DB)
+        event_raise_debug(vcpu, exit->exception.detail);
+    else if (exit->exception.has_error_code)
         vcpu_raise_with_code(vcpu, exit->exception.vector, exit->exception.error_code);
     else
         vcpu_raise(vcpu, exit->exception.vector);
@@ -166,8 +148,8 @@ const struct exit_kind_row exit_kinds[EXIT_KINDS] = {
     ROW(EXIT_UNEXPECTED, "unexpected exit", handle_hardware),
     ROW(EXIT_CPUID, "cpuid", handle_cpuid),
     ROW(EXIT_HYPERCALL, "hypercall", hypercall_handle),
-    ROW(EXIT_RDMSR, "rdmsr", handle_rdmsr),
-    ROW(EXIT_WRMSR, "wrmsr", handle_wrmsr),
+    ROW(EXIT_RDMSR, "rdmsr", msr_handle_read),
+    ROW(EXIT_WRMSR, "wrmsr", msr_handle_write),
     ROW(EXIT_IO, "io", io_handle),
     ROW(EXIT_MEMORY, "mmio", mmio_handle),
     ROW(EXIT_INTERRUPT, "interrupt", handle_interrupt),

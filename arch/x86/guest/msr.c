@@ -9,7 +9,9 @@
 #include "arch/x86/guest/steal_time.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/msr.h"
+#include "arch/x86/regs.h"
 #include "drivers/virt/lapic.h"
+#include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/timer.h"
 #include "kernel/vm.h"
@@ -220,28 +222,32 @@ static const struct msr_row rows[] = {
     {ONE(MSR_IA32_GS_BASE), MSR_PASS, NULL, NULL, "IA32_GS_BASE", "switched by the engine"},
     {ONE(MSR_IA32_KERNEL_GS_BASE), MSR_PASS, NULL, NULL, "IA32_KERNEL_GS_BASE", "the hypervisor has no SWAPGS"},
     {ONE(MSR_IA32_TSC_AUX), MSR_PASS, NULL, NULL, "IA32_TSC_AUX", "the hypervisor has no RDTSCP"},
+    {ONE(UINT32_MAX), 0, NULL, NULL, "unknown", "stands for all that have no row"},
 };
+
+#define UNKNOWN_ROW (ARRAY_SIZE(rows) - 1)
 
 const struct msr_row *msr_rows(unsigned *count)
 {
-    *count = ARRAY_SIZE(rows);
+    *count = UNKNOWN_ROW;
     return rows;
 }
 
-/* Where the row of a low MSR is, plus one: RDMSR and WRMSR of timers and the x2APIC are the most frequent exits. */
+/* Which row a low MSR has: RDMSR and WRMSR of timers and the x2APIC are the most frequent exits. */
 #define DIRECT_MSRS 0x900u
 static uint8_t direct[DIRECT_MSRS];
 
 void msr_init(void)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+    memset(direct, UNKNOWN_ROW, sizeof direct);
+    for (unsigned i = 0; i < UNKNOWN_ROW; i++)
         for (uint32_t index = rows[i].index; index <= rows[i].last && index < DIRECT_MSRS; index++)
-            direct[index] = (uint8_t)(i + 1);
+            direct[index] = (uint8_t)i;
 }
 
-static const struct msr_row *find_high(uint32_t index)
+static COLD const struct msr_row *find_high(uint32_t index)
 {
-    unsigned low = 0, high = ARRAY_SIZE(rows);
+    unsigned low = 0, high = UNKNOWN_ROW;
 
     while (low < high) {
         unsigned middle = (low + high) / 2;
@@ -253,32 +259,58 @@ static const struct msr_row *find_high(uint32_t index)
         else
             return &rows[middle];
     }
-    return NULL;
+    return &rows[UNKNOWN_ROW];
 }
 
-static const struct msr_row *find(uint32_t index)
+static inline const struct msr_row *find(uint32_t index)
 {
-    if (likely(index < DIRECT_MSRS))
-        return direct[index] ? &rows[direct[index] - 1] : NULL;
-    return find_high(index);
+    return likely(index < DIRECT_MSRS) ? &rows[direct[index]] : find_high(index);
 }
 
-bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+inline bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 {
     const struct msr_row *row = find(index);
 
-    if (row && row->read && row->read(vcpu, index, value))
-        return true;
-    log_guest("msr", "RDMSR %#x (%s): #GP", index, row ? row->name : "unknown");
-    return false;
+    return row->read && row->read(vcpu, index, value);
 }
 
-bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
+inline bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
     const struct msr_row *row = find(index);
 
-    if (row && row->write && row->write(vcpu, index, value))
-        return true;
-    log_guest("msr", "WRMSR %#x (%s) of %#lx: #GP", index, row ? row->name : "unknown", value);
-    return false;
+    return row->write && row->write(vcpu, index, value);
+}
+
+/* --- the exits --- */
+
+static COLD enum verdict refuse(struct vcpu *vcpu, const char *instruction)
+{
+    uint32_t index = (uint32_t)vcpu->gpr[GPR_RCX];
+
+    log_guest("msr", "%s %#x (%s) with EDX:EAX %#x:%#x: #GP", instruction, index, find(index)->name,
+              (uint32_t)vcpu->gpr[GPR_RDX], (uint32_t)vcpu->gpr[GPR_RAX]);
+    vcpu_raise_with_code(vcpu, X86_GP, 0);
+    return VERDICT_RESUME;
+}
+
+enum verdict msr_handle_read(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    uint64_t value;
+
+    (void)exit;
+    if (unlikely(!msr_read(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], &value)))
+        return refuse(vcpu, "RDMSR");
+    vcpu->gpr[GPR_RAX] = (uint32_t)value;
+    vcpu->gpr[GPR_RDX] = value >> 32;
+    return VERDICT_NEXT;
+}
+
+enum verdict msr_handle_write(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    uint64_t value = (uint32_t)vcpu->gpr[GPR_RAX] | vcpu->gpr[GPR_RDX] << 32;
+
+    (void)exit;
+    if (unlikely(!msr_write(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], value)))
+        return refuse(vcpu, "WRMSR");
+    return VERDICT_NEXT;
 }

@@ -3,7 +3,7 @@
 #ifndef ARCH_X86_GUEST_MSR_H
 #define ARCH_X86_GUEST_MSR_H
 
-#include "kernel/lib/types.h"
+#include "kernel/exit.h"
 
 struct vcpu;
 
@@ -26,7 +26,10 @@ const struct msr_row *msr_rows(unsigned *count);
 /* Once, before the first guest. */
 void msr_init(void);
 
-/* False: the guest gets #GP(0). */
+enum verdict msr_handle_read(struct vcpu *vcpu, const struct vcpu_exit *exit);
+enum verdict msr_handle_write(struct vcpu *vcpu, const struct vcpu_exit *exit);
+
+/* What these do beside moving registers. False: the guest gets #GP(0). */
 bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value);
 bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value);
 

@@ -5,12 +5,14 @@
  * VMREAD is an exit itself where we are nested.
  */
 #include "arch/x86/cpu.h"
+#include "arch/x86/guest/event.h"
 #include "arch/x86/guest/exit.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/trap.h"
 #include "arch/x86/vmx/vmcs.h"
 #include "arch/x86/vmx/vmx_caps.h"
 #include "arch/x86/vmx/vmx_ops.h"
+#include "kernel/lib/assert.h"
 #include "kernel/log.h"
 
 /* An event that the exit interrupted is delivered again (SDM 3C, "Information for VM Exits That Occur During Event Delivery"). */
@@ -69,232 +71,268 @@ static void settle_debug_exception(uint32_t info)
     }
 }
 
-static void fill_exception(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void fill_exception(struct vcpu *vcpu)
 {
     uint32_t info = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO);
 
     if ((info & INTERRUPTION_TYPE_MASK) == INTERRUPTION_NMI << INTERRUPTION_TYPE_SHIFT) {
-        exit->kind = EXIT_INTERRUPT;
+        vcpu->exit.kind = EXIT_INTERRUPT;
         take_nmi();
         return;
     }
     keep_interrupted_event(vcpu);
-    exit->exception.vector = (uint8_t)info;
-    exit->exception.has_error_code = info & INTERRUPTION_ERROR_CODE;
-    exit->exception.error_code = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR_CODE);
-    exit->exception.detail = vmread(VMCS_EXIT_QUALIFICATION);
-    if (exit->exception.vector == X86_DB)
+    vcpu->exit.exception.vector = (uint8_t)info;
+    vcpu->exit.exception.has_error_code = info & INTERRUPTION_ERROR_CODE;
+    vcpu->exit.exception.error_code = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR_CODE);
+    vcpu->exit.exception.detail = vmread(VMCS_EXIT_QUALIFICATION);
+    if (vcpu->exit.exception.vector == X86_DB)
         settle_debug_exception(info);
 }
 
-static void fill_interrupt(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void fill_interrupt(struct vcpu *vcpu)
 {
     (void)vcpu;
-    (void)exit;
     trap_interrupt(vmread(VMCS_EXIT_INTERRUPTION_INFO) & INTERRUPTION_VECTOR_MASK);
 }
 
-static void fill_timeslice(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void fill_timeslice(struct vcpu *vcpu)
 {
     (void)vcpu;
-    (void)exit;
     vmx_start_slice();
 }
 
 /* SDM 3C, "Exit Qualification for I/O Instructions" */
-static void fill_io(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void fill_io(struct vcpu *vcpu)
 {
     uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
 
-    (void)vcpu;
-    exit->io.port = (uint16_t)(q >> 16);
-    exit->io.width = (uint8_t)((q & 7) + 1);
-    exit->io.is_in = q & 8;
-    exit->io.is_string = q & 16;
-    exit->io.has_rep = q & 32;
+    vcpu->exit.io.port = (uint16_t)(q >> 16);
+    vcpu->exit.io.width = (uint8_t)((q & 7) + 1);
+    vcpu->exit.io.is_in = q & 8;
+    vcpu->exit.io.is_string = q & 16;
+    vcpu->exit.io.has_rep = q & 32;
 }
 
 /* SDM 3C, "Exit Qualification for EPT Violations" */
-static void fill_memory(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void fill_memory(struct vcpu *vcpu)
 {
     uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
 
-    exit->memory.address = GPA(vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
-    exit->memory.is_write = q & 2;
-    exit->memory.is_fetch = q & 4;
+    vcpu->exit.memory.address = GPA(vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+    vcpu->exit.memory.is_write = q & 2;
+    vcpu->exit.memory.is_fetch = q & 4;
     keep_interrupted_event(vcpu);
 }
 
 /* The page that stands for the APIC exists in EPT only to be recognised; the access is emulated like any MMIO. */
-static void fill_apic_access(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void fill_apic_access(struct vcpu *vcpu)
 {
     uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
 
-    exit->memory.address = GPA(0xfee00000 + (q & 0xfff));
-    exit->memory.is_write = (q >> 12 & 15) == 1;
-    exit->memory.is_fetch = (q >> 12 & 15) == 2;
+    vcpu->exit.memory.address = GPA(0xfee00000 + (q & 0xfff));
+    vcpu->exit.memory.is_write = (q >> 12 & 15) == 1;
+    vcpu->exit.memory.is_fetch = (q >> 12 & 15) == 2;
     keep_interrupted_event(vcpu);
 }
 
 /* SDM 3C, "Exit Qualification for Control-Register Accesses" */
-static void fill_cr(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void fill_cr(struct vcpu *vcpu)
 {
     enum { TO_CR, FROM_CR, CLTS, LMSW };
     uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
     unsigned access = q >> 4 & 3;
 
-    exit->cr.number = q & 15;
-    exit->cr.gpr = q >> 8 & 15;
-    exit->cr.is_read = access == FROM_CR;
+    vcpu->exit.cr.number = q & 15;
+    vcpu->exit.cr.gpr = q >> 8 & 15;
+    vcpu->exit.cr.is_read = access == FROM_CR;
     vcpu->gpr[GPR_RSP] = vmread(VMCS_GUEST_RSP);
     if (access == CLTS) {
-        exit->cr.value = vmcs_get_cr0() & ~CR0_TS;
+        vcpu->exit.cr.value = vmcs_get_cr0() & ~CR0_TS;
     } else if (access == LMSW) { /* sets PE, but never clears it */
         uint64_t source = q >> 16 & 0xf, cr0 = vmcs_get_cr0();
-        exit->cr.value = (cr0 & ~0xeul) | source;
+        vcpu->exit.cr.value = (cr0 & ~0xeul) | source;
     } else {
-        exit->cr.value = vcpu->gpr[exit->cr.gpr];
+        vcpu->exit.cr.value = vcpu->gpr[vcpu->exit.cr.gpr];
     }
 }
 
-static void fill_eoi(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void fill_eoi(struct vcpu *vcpu)
 {
-    (void)vcpu;
-    exit->vector = (uint8_t)vmread(VMCS_EXIT_QUALIFICATION);
+    vcpu->exit.vector = (uint8_t)vmread(VMCS_EXIT_QUALIFICATION);
 }
 
-static void fill_apic_write(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void fill_apic_write(struct vcpu *vcpu)
 {
-    (void)vcpu;
-    exit->apic_offset = vmread(VMCS_EXIT_QUALIFICATION) & 0xff0;
+    vcpu->exit.apic_offset = vmread(VMCS_EXIT_QUALIFICATION) & 0xff0;
 }
 
-static void fill_window(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void fill_window(struct vcpu *vcpu)
 {
-    (void)exit;
     vmx_ops.want_window(vcpu, WINDOW_INTERRUPT, false);
     vmx_ops.want_window(vcpu, WINDOW_NMI, false);
 }
 
 /* VM entry refuses a threshold above the TPR: the next one is set from what is pending then, if anything is. */
-static void fill_tpr_lowered(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void fill_tpr_lowered(struct vcpu *vcpu)
 {
     (void)vcpu;
-    (void)exit;
     vmwrite(VMCS_TPR_THRESHOLD, 0);
 }
 
-static void fill_hardware(struct vcpu *vcpu, struct vcpu_exit *exit)
+/* The kind says it all. */
+static void fill_nothing(struct vcpu *vcpu)
 {
     (void)vcpu;
-    exit->hardware.reason = (uint32_t)vmread(VMCS_EXIT_REASON);
-    exit->hardware.qualification = vmread(VMCS_EXIT_QUALIFICATION);
 }
+
+static void fill_hardware(struct vcpu *vcpu)
+{
+    vcpu->exit.hardware.reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+    vcpu->exit.hardware.qualification = vmread(VMCS_EXIT_QUALIFICATION);
+}
+
+/* Nothing that we enable makes it, or it means that we erred: this VM stops. */
+#define UNEXPECTED {EXIT_UNEXPECTED, fill_hardware}
 
 static const struct exit_row {
     uint8_t kind;
-    void (*fill)(struct vcpu *vcpu, struct vcpu_exit *exit);
+    void (*fill)(struct vcpu *vcpu); /* the rest of vcpu->exit; may think better of the kind. Never NULL */
 } exit_rows[VMX_EXIT_REASONS] = {
-    /* A reason without a row stops the VM: SMIs, task switches, MTF, PML, SPP … that nothing enables. */
     [VMX_EXIT_EXCEPTION_OR_NMI] = {EXIT_EXCEPTION, fill_exception},
     [VMX_EXIT_EXTERNAL_INTERRUPT] = {EXIT_INTERRUPT, fill_interrupt},
-    [VMX_EXIT_TRIPLE_FAULT] = {EXIT_SHUTDOWN, NULL},
-    [VMX_EXIT_INIT] = {EXIT_INIT, NULL},
+    [VMX_EXIT_TRIPLE_FAULT] = {EXIT_SHUTDOWN, fill_nothing},
+    [VMX_EXIT_INIT] = {EXIT_INIT, fill_nothing},
+    [VMX_EXIT_SIPI] = UNEXPECTED,
+    [VMX_EXIT_IO_SMI] = UNEXPECTED,
+    [VMX_EXIT_SMI] = UNEXPECTED,
     [VMX_EXIT_INTERRUPT_WINDOW] = {EXIT_WINDOW, fill_window},
     [VMX_EXIT_NMI_WINDOW] = {EXIT_WINDOW, fill_window},
-    [VMX_EXIT_CPUID] = {EXIT_CPUID, NULL},
-    [VMX_EXIT_GETSEC] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_HLT] = {EXIT_HLT, NULL},
-    [VMX_EXIT_INVD] = {EXIT_CACHE, NULL},
-    [VMX_EXIT_RDPMC] = {EXIT_PROTECTED, NULL},
-    [VMX_EXIT_RSM] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_VMCALL] = {EXIT_HYPERCALL, NULL},
-    [VMX_EXIT_VMCLEAR] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_VMLAUNCH] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_VMPTRLD] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_VMPTRST] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_VMREAD] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_VMRESUME] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_VMWRITE] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_VMXOFF] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_VMXON] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_TASK_SWITCH] = UNEXPECTED, /* hardware leaves it to us; 32-bit kernels have one for #DF, and tasks in the 1990s */
+    [VMX_EXIT_CPUID] = {EXIT_CPUID, fill_nothing},
+    [VMX_EXIT_GETSEC] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_HLT] = {EXIT_HLT, fill_nothing},
+    [VMX_EXIT_INVD] = {EXIT_CACHE, fill_nothing},
+    [VMX_EXIT_INVLPG] = UNEXPECTED, /* the guest's own, as EPT is on */
+    [VMX_EXIT_RDPMC] = {EXIT_PROTECTED, fill_nothing},
+    [VMX_EXIT_RDTSC] = UNEXPECTED,
+    [VMX_EXIT_RSM] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_VMCALL] = {EXIT_HYPERCALL, fill_nothing},
+    [VMX_EXIT_VMCLEAR] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_VMLAUNCH] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_VMPTRLD] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_VMPTRST] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_VMREAD] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_VMRESUME] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_VMWRITE] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_VMXOFF] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_VMXON] = {EXIT_UNDEFINED, fill_nothing},
     [VMX_EXIT_CR_ACCESS] = {EXIT_CR, fill_cr},
+    [VMX_EXIT_MOV_DR] = UNEXPECTED,
     [VMX_EXIT_IO] = {EXIT_IO, fill_io},
-    [VMX_EXIT_RDMSR] = {EXIT_RDMSR, NULL},
-    [VMX_EXIT_WRMSR] = {EXIT_WRMSR, NULL},
-    [VMX_EXIT_MWAIT] = {EXIT_UNDEFINED, NULL}, /* CPUID says that there is none */
-    [VMX_EXIT_MONITOR] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_PAUSE] = {EXIT_PAUSE, NULL},
+    [VMX_EXIT_RDMSR] = {EXIT_RDMSR, fill_nothing},
+    [VMX_EXIT_WRMSR] = {EXIT_WRMSR, fill_nothing},
+    [VMX_EXIT_BAD_GUEST_STATE] = UNEXPECTED,
+    [VMX_EXIT_BAD_MSR_LOAD] = UNEXPECTED,
+    [VMX_EXIT_MWAIT] = {EXIT_UNDEFINED, fill_nothing}, /* CPUID says that there is none */
+    [VMX_EXIT_MONITOR_TRAP] = UNEXPECTED,
+    [VMX_EXIT_MONITOR] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_PAUSE] = {EXIT_PAUSE, fill_nothing},
+    [VMX_EXIT_MACHINE_CHECK] = UNEXPECTED,
     [VMX_EXIT_TPR_BELOW_THRESHOLD] = {EXIT_TPR_LOWERED, fill_tpr_lowered},
     [VMX_EXIT_APIC_ACCESS] = {EXIT_MEMORY, fill_apic_access},
     [VMX_EXIT_VIRTUALIZED_EOI] = {EXIT_EOI, fill_eoi},
+    [VMX_EXIT_GDTR_IDTR] = UNEXPECTED,
+    [VMX_EXIT_LDTR_TR] = UNEXPECTED,
     [VMX_EXIT_EPT_VIOLATION] = {EXIT_MEMORY, fill_memory},
-    [VMX_EXIT_INVEPT] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_RDTSCP] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_EPT_MISCONFIGURATION] = UNEXPECTED,
+    [VMX_EXIT_INVEPT] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_RDTSCP] = {EXIT_UNDEFINED, fill_nothing},
     [VMX_EXIT_PREEMPTION_TIMER] = {EXIT_TIMESLICE, fill_timeslice},
-    [VMX_EXIT_INVVPID] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_WBINVD] = {EXIT_CACHE, NULL},
-    [VMX_EXIT_XSETBV] = {EXIT_XSETBV, NULL},
+    [VMX_EXIT_INVVPID] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_WBINVD] = {EXIT_CACHE, fill_nothing},
+    [VMX_EXIT_XSETBV] = {EXIT_XSETBV, fill_nothing},
     [VMX_EXIT_APIC_WRITE] = {EXIT_APIC_WRITE, fill_apic_write},
-    [VMX_EXIT_INVPCID] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_VMFUNC] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_ENCLS] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_XSAVES] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_XRSTORS] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_PCONFIG] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_UMWAIT] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_TPAUSE] = {EXIT_UNDEFINED, NULL},
-    [VMX_EXIT_LOADIWKEY] = {EXIT_UNDEFINED, NULL},
+    [VMX_EXIT_RDRAND] = UNEXPECTED,
+    [VMX_EXIT_INVPCID] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_VMFUNC] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_ENCLS] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_RDSEED] = UNEXPECTED,
+    [VMX_EXIT_PML_FULL] = UNEXPECTED,
+    [VMX_EXIT_XSAVES] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_XRSTORS] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_PCONFIG] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_SPP] = UNEXPECTED,
+    [VMX_EXIT_UMWAIT] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_TPAUSE] = {EXIT_UNDEFINED, fill_nothing},
+    [VMX_EXIT_LOADIWKEY] = {EXIT_UNDEFINED, fill_nothing},
+    [35] = UNEXPECTED, /* of no meaning */
+    [38] = UNEXPECTED, /* of no meaning */
+    [42] = UNEXPECTED, /* of no meaning */
 };
 
-/*
- * An instruction that we emulated is over: its shadow of STI or MOV SS too, and a trap flag that it ran
- * under is due (SDM 3C, "Guest Non-Register State": pending debug exceptions).
- */
-static void advance(struct vcpu *vcpu, const struct vcpu_exit *exit)
+void vmx_check_exit_rows(void)
 {
-    uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
-
-    /* Of an EPT violation the CPU need not tell the length. */
-    uint64_t length = exit->kind == EXIT_MEMORY ? vcpu->emulated_length : vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
-
-    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + length);
-    if (unlikely(blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)))
-        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~(uint64_t)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
-    if (unlikely(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
-        vmwrite(VMCS_GUEST_PENDING_DEBUG, DR6_BS);
+    for (unsigned i = 0; i < VMX_EXIT_REASONS; i++)
+        ASSERT(exit_rows[i].fill);
 }
 
-static void fill_in(struct vcpu *vcpu, struct vcpu_exit *exit, uint64_t reason)
+/* RF kept an instruction breakpoint off this instruction only; a trap flag that it ran under is due. */
+static COLD void settle_flags(struct vcpu *vcpu, uint64_t rflags)
 {
-    const struct exit_row *row = &exit_rows[reason];
+    vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+    if (rflags & RFLAGS_TF)
+        event_raise_debug(vcpu, DR6_BS);
+}
 
-    exit->kind = row->kind;
-    if (row->fill)
-        row->fill(vcpu, exit);
-    else if (unlikely(exit->kind == EXIT_UNEXPECTED))
-        fill_hardware(vcpu, exit);
+/* An instruction that we emulated is over: RIP stands behind it, and the shadow of STI or MOV SS is gone. */
+static inline void advance(struct vcpu *vcpu)
+{
+    const uint64_t shadow = INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS;
+    uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY), rflags = vmread(VMCS_GUEST_RFLAGS);
+
+    /* Of an EPT violation the CPU need not tell the length. */
+    uint64_t length = vcpu->exit.kind == EXIT_MEMORY ? vcpu->emulated_length : vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+
+    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + length);
+    if (unlikely(blocked & shadow))
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~shadow);
+    if (unlikely(rflags & (RFLAGS_RF | RFLAGS_TF)))
+        settle_flags(vcpu, rflags);
+}
+
+/* What is rarer than an instruction that is done. */
+static COLD enum verdict settle_verdict(struct vcpu *vcpu, enum verdict verdict)
+{
+    if (verdict & VERDICT_NEXT)
+        advance(vcpu);
+    return verdict == VERDICT_RESUME && vcpu->requests != 0 ? VERDICT_LEAVE : verdict;
+}
+
+static COLD enum verdict handle_refused_entry(struct vcpu *vcpu)
+{
+    vcpu->exit.kind = EXIT_ENTRY_FAILED;
+    fill_hardware(vcpu);
+    vcpu_trace(vcpu, &vcpu->exit);
+    return exit_handle(vcpu, &vcpu->exit);
 }
 
 enum verdict vmx_handle_exit(struct vcpu *vcpu)
 {
     uint64_t reason = vmread(VMCS_EXIT_REASON);
-    struct vcpu_exit *exit = &vcpu->exit;
     enum verdict verdict;
 
-    if (likely(reason < VMX_EXIT_REASONS)) {
-        fill_in(vcpu, exit, reason);
-    } else {
-        exit->kind = EXIT_ENTRY_FAILED;
-        fill_hardware(vcpu, exit);
-    }
-    vcpu_trace(vcpu, exit);
-    verdict = exit_handle(vcpu, exit);
-    if (verdict == VERDICT_NEXT || verdict == VERDICT_WAIT)
-        advance(vcpu, exit);
-    if (unlikely(vcpu->requests != 0) && verdict <= VERDICT_NEXT)
-        return VERDICT_LEAVE;
-    return verdict == VERDICT_NEXT ? VERDICT_RESUME : verdict;
+    if (unlikely(reason >= VMX_EXIT_REASONS)) /* bit 31: the guest's state is none */
+        return handle_refused_entry(vcpu);
+    vcpu->exit.kind = exit_rows[reason].kind;
+    exit_rows[reason].fill(vcpu);
+    vcpu_trace(vcpu, &vcpu->exit);
+    verdict = exit_handle(vcpu, &vcpu->exit);
+    if (unlikely(verdict != VERDICT_NEXT))
+        return settle_verdict(vcpu, verdict);
+    advance(vcpu);
+    if (unlikely(vcpu->requests != 0))
+        return settle_verdict(vcpu, VERDICT_RESUME);
+    return VERDICT_RESUME;
 }
 
 enum verdict vmx_entry_failed(struct vcpu *vcpu)

@@ -65,6 +65,7 @@ static int vmx_cpu_enable(void)
     hpa_t *region = &vmxon_regions[this_pcpu()->id];
     int error = unlock_vmx();
 
+    vmx_check_exit_rows();
     if (!error)
         error = alloc_region(region);
     if (error)

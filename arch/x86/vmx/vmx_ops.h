@@ -15,6 +15,9 @@ enum verdict vmx_enter(struct vcpu *vcpu, bool is_launched);
 enum verdict vmx_handle_exit(struct vcpu *vcpu);
 enum verdict vmx_entry_failed(struct vcpu *vcpu);
 
+/* Panics unless every exit reason has its row: nobody looks for holes on the path of an exit. */
+void vmx_check_exit_rows(void);
+
 /* Time slices: VMX-preemption timer (SDM 3C), in host TSC ticks; it also bounds a guest that runs with IF=0. */
 void vmx_start_slice(void);
 
