@@ -31,10 +31,11 @@ void io_bus_freeze(struct io_bus *bus)
             bus->regions[hole] = bus->regions[hole - 1];
         bus->regions[hole] = moving;
     }
+    bus->hint = &bus->regions[0]; /* of an empty bus that is a region of size 0 */
     bus->frozen = true;
 }
 
-static const struct io_region *search(struct io_bus *bus, uint64_t address)
+const struct io_region *io_bus_find(struct io_bus *bus, uint64_t address)
 {
     unsigned low = 0, high = bus->count;
 
@@ -46,32 +47,21 @@ static const struct io_region *search(struct io_bus *bus, uint64_t address)
         } else if (address - bus->regions[middle].base >= bus->regions[middle].size) {
             low = middle + 1;
         } else {
-            WRITE_ONCE(bus->hint, middle);
+            WRITE_ONCE(bus->hint, &bus->regions[middle]);
             return &bus->regions[middle];
         }
     }
     return NULL;
 }
 
-/* The hint is below count always, and of an empty bus it is a region of size 0. */
-const struct io_region *io_bus_find(struct io_bus *bus, uint64_t address)
-{
-    const struct io_region *last = &bus->regions[READ_ONCE(bus->hint)];
+/* --- one access that a region takes as it is --- */
 
-    if (likely(address - last->base < last->size))
-        return last;
-    return search(bus, address);
+static inline bool takes(const struct io_region *region, uint64_t offset, unsigned width)
+{
+    return range_fits(offset, width, region->size) && (region->widths & width);
 }
 
-/* The widest access at offset that the region takes and that does not pass its end or width bytes; 0: none. */
-static unsigned piece_width(const struct io_region *region, uint64_t offset, unsigned width)
-{
-    while (width > 0 && !((region->widths & width) && range_fits(offset, width, region->size)))
-        width /= 2;
-    return width;
-}
-
-static uint64_t read_region(const struct io_region *region, uint64_t offset, unsigned width)
+static inline uint64_t read_region(const struct io_region *region, uint64_t offset, unsigned width)
 {
     uint64_t value;
 
@@ -83,7 +73,7 @@ static uint64_t read_region(const struct io_region *region, uint64_t offset, uns
     return value & bytes_mask(width);
 }
 
-static void write_region(const struct io_region *region, uint64_t offset, unsigned width, uint64_t value)
+static inline void write_region(const struct io_region *region, uint64_t offset, unsigned width, uint64_t value)
 {
     if (region->lock)
         lock_acquire(region->lock);
@@ -92,36 +82,7 @@ static void write_region(const struct io_region *region, uint64_t offset, unsign
         lock_release(region->lock);
 }
 
-static unsigned read_piece(const struct io_region *region, uint64_t address, unsigned width, uint64_t *value)
-{
-    uint64_t offset;
-    unsigned piece;
-
-    *value = bytes_mask(1);
-    if (!region)
-        return 1;
-    offset = address - region->base;
-    piece = piece_width(region, offset, width);
-    if (piece == 0)
-        return 1;
-    *value = read_region(region, offset, piece);
-    return piece;
-}
-
-static unsigned write_piece(const struct io_region *region, uint64_t address, unsigned width, uint64_t value)
-{
-    uint64_t offset;
-    unsigned piece;
-
-    if (!region)
-        return 1;
-    offset = address - region->base;
-    piece = piece_width(region, offset, width);
-    if (piece == 0)
-        return 1;
-    write_region(region, offset, piece, value);
-    return piece;
-}
+/* --- any access --- */
 
 /* The largest power of two that is at most n (1 to 8). */
 static unsigned largest_width(unsigned n)
@@ -129,53 +90,62 @@ static unsigned largest_width(unsigned n)
     return n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1;
 }
 
-static uint64_t read_in_pieces(struct io_bus *bus, uint64_t address, unsigned width)
+/* The widest access at address, of at most width bytes, that the region takes; 0: none, for the first byte is nobody's. */
+static unsigned piece_width(const struct io_region *region, uint64_t address, unsigned width)
 {
-    uint64_t piece_value, result = 0;
+    unsigned piece = region ? largest_width(width) : 0;
+
+    while (piece > 0 && !takes(region, address - region->base, piece))
+        piece /= 2;
+    return piece;
+}
+
+static COLD uint64_t read_in_pieces(struct io_bus *bus, uint64_t address, unsigned width)
+{
+    uint64_t result = 0;
 
     for (unsigned done = 0; done < width;) {
-        const struct io_region *region = io_bus_find(bus, address + done);
-        unsigned piece = read_piece(region, address + done, largest_width(width - done), &piece_value);
+        uint64_t at = address + done, value = bytes_mask(1);
+        const struct io_region *region = io_bus_find(bus, at);
+        unsigned piece = piece_width(region, at, width - done);
 
-        result |= piece_value << (8 * done);
-        done += piece;
+        if (piece > 0)
+            value = read_region(region, at - region->base, piece);
+        result |= value << (8 * done);
+        done += MAX(piece, 1u);
     }
     return result;
 }
 
-static void write_in_pieces(struct io_bus *bus, uint64_t address, unsigned width, uint64_t value)
+static COLD void write_in_pieces(struct io_bus *bus, uint64_t address, unsigned width, uint64_t value)
 {
     for (unsigned done = 0; done < width;) {
-        const struct io_region *region = io_bus_find(bus, address + done);
+        uint64_t at = address + done;
+        const struct io_region *region = io_bus_find(bus, at);
+        unsigned piece = piece_width(region, at, width - done);
 
-        done += write_piece(region, address + done, largest_width(width - done), value >> (8 * done));
+        if (piece > 0)
+            write_region(region, at - region->base, piece, value >> (8 * done));
+        done += MAX(piece, 1u);
     }
 }
 
-/* The way of nearly every access: one region takes it as it is. */
-static bool takes_whole(const struct io_region *region, uint64_t offset, unsigned width)
+/* The way of nearly every access: the region of the last one takes this one, too. */
+uint64_t io_bus_read(struct io_bus *bus, uint64_t address, unsigned width)
 {
-    return (region->widths & width) && offset + width <= region->size;
+    const struct io_region *region = READ_ONCE(bus->hint);
+
+    if (likely(takes(region, address - region->base, width)))
+        return read_region(region, address - region->base, width);
+    return read_in_pieces(bus, address, width);
 }
 
-bool io_bus_read(struct io_bus *bus, uint64_t address, unsigned width, uint64_t *value)
+void io_bus_write(struct io_bus *bus, uint64_t address, unsigned width, uint64_t value)
 {
-    const struct io_region *region = io_bus_find(bus, address);
+    const struct io_region *region = READ_ONCE(bus->hint);
 
-    if (likely(region && takes_whole(region, address - region->base, width)))
-        *value = read_region(region, address - region->base, width);
-    else
-        *value = read_in_pieces(bus, address, width);
-    return region;
-}
-
-bool io_bus_write(struct io_bus *bus, uint64_t address, unsigned width, uint64_t value)
-{
-    const struct io_region *region = io_bus_find(bus, address);
-
-    if (likely(region && takes_whole(region, address - region->base, width)))
+    if (likely(takes(region, address - region->base, width)))
         write_region(region, address - region->base, width, value);
     else
         write_in_pieces(bus, address, width, value);
-    return region;
 }

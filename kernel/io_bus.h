@@ -44,7 +44,8 @@ struct io_bus {
     struct io_region regions[IO_BUS_REGIONS_MAX]; /* by ascending base once frozen */
     unsigned count;
     bool frozen;
-    unsigned hint; /* the region of the last access: guests use one device many times in a row. Any CPU, any value. */
+    /* The region of the last search: guests use one device many times in a row. Any CPU writes it, any region will do. */
+    const struct io_region *hint;
 };
 
 /* Copies *region. -EEXIST: overlaps a region; -ENOSPC: full; -EBUSY: frozen; -EINVAL: malformed. */
@@ -55,10 +56,9 @@ void io_bus_freeze(struct io_bus *bus);
 const struct io_region *io_bus_find(struct io_bus *bus, uint64_t address);
 
 /*
- * One access of 1, 2, 4 or 8 bytes. Bytes that no region claims read as 0xff and swallow writes.
- * Returns whether a region claimed the first byte.
+ * One access of 1, 2, 4 or 8 bytes, on a frozen bus. Bytes that no region claims read as 0xff and swallow writes.
  */
-bool io_bus_read(struct io_bus *bus, uint64_t address, unsigned width, uint64_t *value);
-bool io_bus_write(struct io_bus *bus, uint64_t address, unsigned width, uint64_t value);
+uint64_t io_bus_read(struct io_bus *bus, uint64_t address, unsigned width);
+void io_bus_write(struct io_bus *bus, uint64_t address, unsigned width, uint64_t value);
 
 #endif

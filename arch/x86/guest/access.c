@@ -5,10 +5,14 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 
-static enum decode_mode legacy_code(struct vcpu *vcpu, const struct code_position *code, gva_t *rip)
+static COLD enum decode_mode begin_legacy(struct vcpu *vcpu, struct gva_context *c, const struct code_position *code,
+                                          gva_t *rip)
 {
     struct segment cs;
 
+    if ((c->cr0 & CR0_PG) && (c->cr4 & CR4_PAE) && !(c->efer & EFER_LMA))
+        for (unsigned i = 0; i < GVA_PDPTES; i++)
+            c->pdpte[i] = vcpu_ops->get(vcpu, VCPU_PDPTE0 + i);
     vcpu_ops->get_segment(vcpu, SEG_CS, &cs);
     *rip = GVA((uint32_t)(cs.base + code->rip));
     return cs.attributes & SEG_ATTR_DB ? DECODE_32 : DECODE_16;
@@ -18,16 +22,13 @@ enum decode_mode access_begin(struct vcpu *vcpu, struct gva_context *c, gva_t *r
 {
     struct code_position code;
 
-    vcpu_ops->get_code_context(vcpu, c, &code);
     c->physical_bits = vcpu->physical_bits;
     c->has_1g_pages = vcpu->has_1g_pages;
     c->pkru = 0; /* CR4.PKE is not a guest's to set */
     c->mem = &vcpu->vm->mem;
-    if (unlikely((c->cr0 & CR0_PG) && (c->cr4 & CR4_PAE) && !(c->efer & EFER_LMA)))
-        for (unsigned i = 0; i < GVA_PDPTES; i++)
-            c->pdpte[i] = vcpu_ops->get(vcpu, VCPU_PDPTE0 + i);
+    vcpu_ops->get_code_context(vcpu, c, &code);
     if (unlikely(!(c->efer & EFER_LMA) || !(code.cs_attributes & SEG_ATTR_L)))
-        return legacy_code(vcpu, &code, rip);
+        return begin_legacy(vcpu, c, &code, rip);
     *rip = GVA(code.rip);
     return DECODE_64;
 }
@@ -50,7 +51,7 @@ uint64_t access_read_physical(struct vcpu *vcpu, gpa_t address, unsigned width)
     if (ram)
         memcpy(&value, ram, width);
     else
-        io_bus_read(&vcpu->vm->mmio, address.value, width, &value);
+        value = io_bus_read(&vcpu->vm->mmio, address.value, width);
     return value;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "arch/x86/guest/io.h"
 #include "arch/x86/guest/access.h"
+#include "arch/x86/guest/event.h"
 #include "arch/x86/regs.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/errno.h"
@@ -110,13 +111,11 @@ static int move_in(struct string_io *s, gva_t linear)
 {
     struct vcpu *vcpu = s->vcpu;
     unsigned width = s->exit->io.width;
-    uint64_t value;
     int error = access_probe_write(vcpu, &s->gva, linear, width);
 
     if (error)
         return error;
-    io_bus_read(&vcpu->vm->ports, s->exit->io.port, width, &value);
-    return access_write(vcpu, &s->gva, linear, width, value);
+    return access_write(vcpu, &s->gva, linear, width, io_bus_read(&vcpu->vm->ports, s->exit->io.port, width));
 }
 
 static int move_out(struct string_io *s, gva_t linear)
@@ -146,16 +145,21 @@ static int move_one(struct string_io *s)
 static enum verdict repeat(struct string_io *s)
 {
     uint64_t count = s->vcpu->gpr[GPR_RCX] & bytes_mask(s->address_width);
+    bool is_stepping = s->gva.rflags & RFLAGS_TF;
 
-    for (unsigned i = 0; i < ITERATIONS_MAX && count > 0; i++) {
+    for (unsigned i = 0; i < (is_stepping ? 1 : ITERATIONS_MAX) && count > 0; i++) {
         if (move_one(s) != 0)
             return VERDICT_RESUME;
         set_address_register(s, GPR_RCX, --count);
     }
-    return count == 0 ? VERDICT_NEXT : VERDICT_RESUME;
+    if (count == 0)
+        return VERDICT_NEXT;
+    if (is_stepping) /* a trap flag traps between iterations, too */
+        event_raise_debug(s->vcpu, DR6_BS);
+    return VERDICT_RESUME;
 }
 
-static enum verdict handle_string(struct vcpu *vcpu, const struct vcpu_exit *exit)
+static COLD enum verdict handle_string(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     struct string_io s = {.vcpu = vcpu, .exit = exit};
     uint8_t bytes[INSTRUCTION_BYTES_MAX];
@@ -178,15 +182,13 @@ static enum verdict handle_string(struct vcpu *vcpu, const struct vcpu_exit *exi
 
 enum verdict io_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    uint64_t value;
+    unsigned width = exit->io.width;
 
     if (unlikely(exit->io.is_string))
         return handle_string(vcpu, exit);
-    if (exit->io.is_in) {
-        io_bus_read(&vcpu->vm->ports, exit->io.port, exit->io.width, &value);
-        merge_rax(vcpu, exit->io.width, value);
-    } else {
-        io_bus_write(&vcpu->vm->ports, exit->io.port, exit->io.width, vcpu->gpr[GPR_RAX] & bytes_mask(exit->io.width));
-    }
+    if (exit->io.is_in)
+        merge_rax(vcpu, width, io_bus_read(&vcpu->vm->ports, exit->io.port, width));
+    else
+        io_bus_write(&vcpu->vm->ports, exit->io.port, width, vcpu->gpr[GPR_RAX]);
     return VERDICT_NEXT;
 }

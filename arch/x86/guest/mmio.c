@@ -34,7 +34,7 @@ static int read_operand(void *context, gva_t linear, unsigned width, uint64_t *v
 
     if (!is_the_faulted_one(m, linear, width))
         return access_read(m->vcpu, &m->gva, linear, width, value);
-    io_bus_read(&m->vcpu->vm->mmio, m->faulted.value, width, value);
+    *value = io_bus_read(&m->vcpu->vm->mmio, m->faulted.value, width);
     return 0;
 }
 
