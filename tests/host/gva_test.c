@@ -582,6 +582,43 @@ static void fetches_what_can_be_had(void **state)
     assert_int_equal(fault.error, -EIO);
 }
 
+/* Its short cut may say nothing but what the long way says, whatever the page and its neighbour are like. */
+static void expect_same_fetch(uint64_t at, uint64_t value, uint64_t neighbour)
+{
+    uint8_t bytes[INSTRUCTION_BYTES_MAX] = {0}, expected[INSTRUCTION_BYTES_MAX] = {0};
+    struct gva_fault fault = {0}, expected_fault;
+    size_t count;
+
+    *entry(PT, I1) = value;
+    *entry(PT, I1 + 1) = neighbour;
+    count = gva_fetch(&ctx, GVA(at), expected, sizeof expected, &expected_fault);
+    *entry(PT, I1) = value; /* it may have been marked */
+    *entry(PT, I1 + 1) = neighbour;
+    assert_int_equal(gva_fetch_instruction(&ctx, GVA(at), bytes, &fault), count);
+    assert_memory_equal(bytes, expected, sizeof bytes);
+    if (count == sizeof bytes)
+        return;
+    assert_int_equal(fault.error, expected_fault.error);
+    assert_int_equal(fault.address.value, expected_fault.address.value);
+    assert_int_equal(fault.error_code, expected_fault.error_code);
+}
+
+static void an_instruction_is_fetched_as_any_bytes_are(void **state)
+{
+    const uint64_t values[] = {PAGE | ALL,        PAGE | (ALL & ~A), PAGE | (ALL & ~US), PAGE | ALL | XD,
+                               PAGE | ALL | BIT(45), HOLE | ALL,     0x5000 | ALL,       0};
+
+    (void)state;
+    for (unsigned i = 0; i < PAGE_SIZE; i++)
+        *(uint8_t *)guest_mem_at(&mem, GPA(PAGE + i), 1) = (uint8_t)(i * 7 + i / 256);
+    for (unsigned i = 0; i < ARRAY_SIZE(values) * ARRAY_SIZE(values) * 2; i++) {
+        ctx.cpl = i % 2 ? 3 : 0;
+        for (unsigned offset = 0; offset < PAGE_SIZE; offset += offset < 0xfe0 ? 0x3f8 : 1)
+            expect_same_fetch((ADDRESS & ~0xfffull) + offset, values[i / 2 % ARRAY_SIZE(values)],
+                              values[i / 2 / ARRAY_SIZE(values)]);
+    }
+}
+
 static void a_fetch_ends_where_canonical_addresses_end(void **state)
 {
     struct gva_fault fault;
@@ -737,6 +774,7 @@ int main(void)
         cmocka_unit_test_setup(an_entry_that_changed_is_not_marked, set_up),
         cmocka_unit_test_setup(fetches_across_pages, set_up),
         cmocka_unit_test_setup(fetches_what_can_be_had, set_up),
+        cmocka_unit_test_setup(an_instruction_is_fetched_as_any_bytes_are, set_up),
         cmocka_unit_test_setup(a_fetch_ends_where_canonical_addresses_end, set_up),
         cmocka_unit_test_setup(random_tables_do_no_harm, set_up),
         cmocka_unit_test_setup(the_short_cut_agrees_with_the_long_way, set_up),

@@ -373,6 +373,16 @@ static bool is_emulated(const struct decoder *d, unsigned operation, unsigned fl
            !((flags & NO_REPEAT) && (d->prefixes & PREFIX_REPEAT));
 }
 
+static bool is_plain_move(const struct instruction *insn)
+{
+    const struct memory_operand *memory = &insn->memory;
+    bool has_segment_base = memory->segment == SEG_FS || memory->segment == SEG_GS;
+    bool needs_rsp = memory->base == GPR_RSP || (insn->other == OTHER_REGISTER && insn->register_number == GPR_RSP);
+
+    return insn->operation == OP_MOV && insn->mode == DECODE_64 && memory->address_width == 8 && !has_segment_base &&
+           !needs_rsp;
+}
+
 static int decode(struct decoder *d, struct instruction *out)
 {
     const struct opcode *opcode = fetch_opcode(d);
@@ -397,6 +407,7 @@ static int decode(struct decoder *d, struct instruction *out)
     out->memory_width = (uint8_t)memory_width(out->register_width, flags);
     decode_memory(d, flags, &out->memory);
     decode_other(d, flags, out);
+    out->is_plain_move = is_plain_move(out);
     return 0;
 }
 

@@ -74,6 +74,7 @@ struct instruction {
     uint8_t repeat;               /* enum repeat_prefix */
     bool memory_is_first;         /* and so the destination, where there is one */
     bool lock;
+    bool is_plain_move; /* see instruction_is_plain_move() */
 };
 
 /*
@@ -134,6 +135,15 @@ MUST_CHECK static inline int decode_cached(struct decode_cache *cache,
 static inline bool instruction_uses_rflags(const struct instruction *insn)
 {
     return insn->operation >= OP_ADD;
+}
+
+/*
+ * A MOV in 64-bit mode that needs no more than its general registers, and not RSP: nearly every access of a driver to its
+ * device.
+ */
+static inline bool instruction_is_plain_move(const struct instruction *insn)
+{
+    return insn->is_plain_move;
 }
 
 static inline bool instruction_is_string(const struct instruction *insn)

@@ -24,31 +24,20 @@ static uint64_t sign_extend(uint64_t value, unsigned width)
 
 /* --- Registers --- */
 
-/* 4 bytes clear the upper half, 1 and 2 keep the rest: SDM 1, "General-Purpose Registers". */
 static void write_register(uint64_t *reg, unsigned width, unsigned shift, uint64_t value)
 {
-    uint64_t mask = width == 4 ? ~(uint64_t)0 : bytes_mask(width) << shift;
-
-    *reg = (*reg & ~mask) | ((value & bytes_mask(width)) << shift);
+    emulate_write_register(reg, width, shift, value);
 }
 
 static void write_operand_register(const struct instruction *insn, const struct emulate_cpu *cpu,
                                    uint64_t value)
 {
-    write_register(&cpu->gpr[insn->register_number], insn->register_width, insn->register_shift,
-                   value);
+    emulate_write_operand(insn, cpu->gpr, value);
 }
 
-/*
- * The operand that is not in memory. It may have bits beyond the operand's width: they never reach
- * a result, since compute() and change_bit() carry nothing downwards and what writes a value cuts
- * it.
- */
 static uint64_t other_value(const struct instruction *insn, const struct emulate_cpu *cpu)
 {
-    if (insn->other == OTHER_IMMEDIATE)
-        return (uint64_t)insn->immediate;
-    return cpu->gpr[insn->register_number] >> insn->register_shift;
+    return emulate_other_value(insn, cpu->gpr);
 }
 
 /* --- Addresses and memory --- */
@@ -68,18 +57,11 @@ static uint64_t bit_distance_bytes(const struct instruction *insn, const struct 
 
 static uint64_t effective_offset(const struct instruction *insn, const struct emulate_cpu *cpu)
 {
-    const struct memory_operand *memory = &insn->memory;
-    uint64_t offset = memory->displacement;
+    uint64_t offset = emulate_offset(insn, cpu->gpr, cpu->rip);
 
-    if (memory->base < GPR_COUNT)
-        offset += cpu->gpr[memory->base];
-    else if (memory->base == BASE_RIP)
-        offset += cpu->rip + insn->length;
-    if (memory->index != INDEX_NONE)
-        offset += cpu->gpr[memory->index] << memory->scale_shift;
     if (is_bit_test_by_register(insn))
         offset += bit_distance_bytes(insn, cpu);
-    return offset & bytes_mask(memory->address_width);
+    return offset & bytes_mask(insn->memory.address_width);
 }
 
 static gva_t linear_address(const struct instruction *insn, const struct emulate_cpu *cpu,
@@ -411,9 +393,12 @@ static bool is_string_finished(const struct instruction *insn, const struct emul
 static enum emulate_result emulate_repeated(const struct instruction *insn,
                                             const struct emulate_cpu *cpu)
 {
+    /* A trap flag traps between iterations, too. */
+    unsigned limit = *cpu->rflags & RFLAGS_TF ? 1 : EMULATE_REPEAT_MAX;
+
     if ((cpu->gpr[GPR_RCX] & bytes_mask(insn->memory.address_width)) == 0)
         return EMULATE_DONE;
-    for (unsigned i = 0; i < EMULATE_REPEAT_MAX; i++) {
+    for (unsigned i = 0; i < limit; i++) {
         if (!iterate_once(insn, cpu))
             return EMULATE_FAULT;
         step_register(insn, cpu, GPR_RCX, -1);

@@ -18,6 +18,7 @@
 #include "arch/x86/guest/decode.h"
 #include "arch/x86/guest/state.h"
 #include "arch/x86/regs.h"
+#include "kernel/lib/bytes.h"
 #include "kernel/lib/types.h"
 
 
@@ -52,6 +53,50 @@ struct emulate_cpu {
 
 MUST_CHECK enum emulate_result emulate_instruction(const struct instruction *insn,
                                                    const struct emulate_cpu *cpu);
+
+/* --- parts, for who can do a plain move with less --- */
+
+/* The offset of insn->memory, but for a bit test's distance; not yet cut to the address width. */
+static inline uint64_t emulate_offset(const struct instruction *insn, const uint64_t *gpr, uint64_t rip)
+{
+    const struct memory_operand *memory = &insn->memory;
+    uint64_t offset = memory->displacement;
+
+    if (memory->base < GPR_COUNT)
+        offset += gpr[memory->base];
+    else if (memory->base == BASE_RIP)
+        offset += rip + insn->length;
+    if (memory->index != INDEX_NONE)
+        offset += gpr[memory->index] << memory->scale_shift;
+    return offset;
+}
+
+/*
+ * The operand that is not in memory. It may have bits beyond the operand's width: they never reach
+ * a result, since what computes carries nothing downwards and what writes a value cuts it.
+ */
+static inline uint64_t emulate_other_value(const struct instruction *insn, const uint64_t *gpr)
+{
+    if (insn->other == OTHER_IMMEDIATE)
+        return (uint64_t)insn->immediate;
+    return gpr[insn->register_number] >> insn->register_shift;
+}
+
+/* 4 bytes clear the upper half, 1 and 2 keep the rest: SDM 1, "General-Purpose Registers". */
+static inline void emulate_write_register(uint64_t *reg, unsigned width, unsigned shift, uint64_t value)
+{
+    uint64_t mask = bytes_mask(width);
+
+    if (likely(width >= 4))
+        *reg = value & mask;
+    else
+        *reg = (*reg & ~(mask << shift)) | ((value & mask) << shift);
+}
+
+static inline void emulate_write_operand(const struct instruction *insn, uint64_t *gpr, uint64_t value)
+{
+    emulate_write_register(&gpr[insn->register_number], insn->register_width, insn->register_shift, value);
+}
 
 /* Where insn->memory begins, a bit test's distance included. */
 gva_t emulate_effective_address(const struct instruction *insn, const struct emulate_cpu *cpu);

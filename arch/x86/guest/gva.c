@@ -331,10 +331,10 @@ static inline bool is_usual_mode(const struct gva_context *ctx)
 /*
  * 4-level paging, a 4 KiB or 2 MiB page of the accessing mode's own, everything marked as accessed
  * (and dirty) already. Reserved address bits show by themselves in tables: RAM does not reach
- * there.
+ * there. *slot: the last table's, and most likely the page's, too.
  */
 static inline bool translate_usual(const struct gva_context *ctx, uint64_t gva, enum access access,
-                                   gpa_t *out)
+                                   gpa_t *out, const struct guest_mem_slot **slot)
 {
     /* The last slot is the best guess: what lies below holds little, or lies below a hole. */
     struct chain c = {ctx->mem, &ctx->mem->slots[ctx->mem->count - 1], gva, ctx->cr3, ~UINT64_C(0),
@@ -355,6 +355,7 @@ static inline bool translate_usual(const struct gva_context *ctx, uint64_t gva, 
         return false;
     }
     *out = GPA((c.entry & PTE_ADDRESS & ~span_mask(shift)) | (gva & span_mask(shift)));
+    *slot = c.slot;
     if ((c.any & PTE_XD) && ((access & ACCESS_FETCH) || !(ctx->efer & EFER_NXE)))
         return false;
     return (c.all & (PTE_P | PTE_A | PTE_US | write)) == (PTE_P | PTE_A | user | write) &&
@@ -364,7 +365,9 @@ static inline bool translate_usual(const struct gva_context *ctx, uint64_t gva, 
 int gva_translate(const struct gva_context *ctx, gva_t gva, enum access access, gpa_t *out,
                   uint32_t *error_code)
 {
-    if (likely(translate_usual(ctx, gva.value, access, out)))
+    const struct guest_mem_slot *slot;
+
+    if (likely(translate_usual(ctx, gva.value, access, out, &slot)))
         return 0;
     return translate_any(ctx, gva.value, access, out, error_code);
 }
@@ -402,4 +405,22 @@ size_t gva_fetch(const struct gva_context *ctx, gva_t gva, void *buffer, size_t 
         fault->address.value += here;
     }
     return done;
+}
+
+size_t gva_fetch_instruction(const struct gva_context *ctx, gva_t gva,
+                             uint8_t bytes[INSTRUCTION_BYTES_MAX], struct gva_fault *fault)
+{
+    const unsigned half = INSTRUCTION_BYTES_MAX / 2; /* eight bytes from either end: one in the middle comes twice */
+    const struct guest_mem_slot *slot;
+    const uint8_t *code;
+    gpa_t gpa;
+
+    if (unlikely(gva.value % PAGE_SIZE > PAGE_SIZE - INSTRUCTION_BYTES_MAX ||
+                 !translate_usual(ctx, gva.value, ACCESS_FETCH, &gpa, &slot) ||
+                 gpa.value - slot->base.value >= slot->size))
+        return gva_fetch(ctx, gva, bytes, INSTRUCTION_BYTES_MAX, fault);
+    code = slot->host + (gpa.value - slot->base.value);
+    put_le64(bytes, get_le64(code));
+    put_le64(bytes + half, get_le64(code + half));
+    return INSTRUCTION_BYTES_MAX;
 }

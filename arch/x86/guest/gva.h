@@ -6,6 +6,7 @@
 #ifndef ARCH_X86_GUEST_GVA_H
 #define ARCH_X86_GUEST_GVA_H
 
+#include "arch/x86/guest/decode.h"
 #include "kernel/guest_mem.h"
 
 #define GVA_PDPTES 4
@@ -52,5 +53,9 @@ struct gva_fault {
 /* Copies up to size instruction bytes from gva on; returns how many, and why not more. */
 size_t gva_fetch(const struct gva_context *ctx, gva_t gva, void *buffer, size_t size,
                  struct gva_fault *fault);
+
+/* The same for as many bytes as an instruction may have. *fault is set only if there are fewer. */
+size_t gva_fetch_instruction(const struct gva_context *ctx, gva_t gva,
+                             uint8_t bytes[INSTRUCTION_BYTES_MAX], struct gva_fault *fault);
 
 #endif

@@ -6,14 +6,17 @@
 #include "arch/x86/guest/mmio.h"
 #include "arch/x86/guest/access.h"
 #include "arch/x86/guest/emulate.h"
+#include "arch/x86/guest/event.h"
 #include "arch/x86/regs.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 
+/* --- any instruction --- */
+
 struct mmio {
     struct vcpu *vcpu;
-    struct gva_context gva;
-    gpa_t faulted;      /* the operand's guest-physical address, as the exit told it */
+    const struct gva_context *gva;
+    gpa_t faulted;       /* the operand's guest-physical address, as the exit told it */
     bool is_one_operand; /* every access of the instruction is at that address */
 };
 
@@ -21,19 +24,19 @@ struct mmio {
  * The exit already says where the operand is, and that it is not RAM: no walk for an instruction with one memory operand that
  * stays in its page. The bits within the page show that it is the same access.
  */
-static bool is_the_faulted_one(const struct mmio *m, gva_t linear, unsigned width)
+static inline bool is_the_faulted_one(gpa_t faulted, uint64_t linear, unsigned width)
 {
-    uint64_t in_page = linear.value % PAGE_SIZE;
+    uint64_t in_page = linear % PAGE_SIZE;
 
-    return m->is_one_operand && in_page == m->faulted.value % PAGE_SIZE && in_page + width <= PAGE_SIZE;
+    return in_page == faulted.value % PAGE_SIZE && in_page + width <= PAGE_SIZE;
 }
 
 static int read_operand(void *context, gva_t linear, unsigned width, uint64_t *value)
 {
     struct mmio *m = context;
 
-    if (!is_the_faulted_one(m, linear, width))
-        return access_read(m->vcpu, &m->gva, linear, width, value);
+    if (!m->is_one_operand || !is_the_faulted_one(m->faulted, linear.value, width))
+        return access_read(m->vcpu, m->gva, linear, width, value);
     *value = io_bus_read(&m->vcpu->vm->mmio, m->faulted.value, width);
     return 0;
 }
@@ -42,8 +45,8 @@ static int write_operand(void *context, gva_t linear, unsigned width, uint64_t v
 {
     struct mmio *m = context;
 
-    if (!is_the_faulted_one(m, linear, width))
-        return access_write(m->vcpu, &m->gva, linear, width, value);
+    if (!m->is_one_operand || !is_the_faulted_one(m->faulted, linear.value, width))
+        return access_write(m->vcpu, m->gva, linear, width, value);
     io_bus_write(&m->vcpu->vm->mmio, m->faulted.value, width, value);
     return 0;
 }
@@ -59,27 +62,19 @@ static uint64_t segment_base(void *context, enum segment_register which)
 
 static const struct emulate_ops operations = {read_operand, write_operand, segment_base};
 
-static enum verdict give_up(struct vcpu *vcpu, const struct vcpu_exit *exit, const char *why)
+/* A repetition that is not at its end traps as an instruction does. */
+static enum verdict verdict_of(struct vcpu *vcpu, enum emulate_result result, uint64_t rflags)
 {
-    log_warn("mmio", "%s at guest-physical %#lx: %s", exit->memory.is_write ? "write" : "read",
-             exit->memory.address.value, why);
-    vcpu_dump(vcpu, why);
-    vm_stop(vcpu->vm, STOP_ERROR);
-    return VERDICT_STOP;
+    if (result == EMULATE_AGAIN && (rflags & RFLAGS_TF))
+        event_raise_debug(vcpu, DR6_BS);
+    return result == EMULATE_DONE ? VERDICT_NEXT : VERDICT_RESUME;
 }
 
-/* The code may have been unmapped meanwhile: the guest gets the fault that a fetch would have made. */
-static enum verdict refetch(struct vcpu *vcpu, const struct gva_fault *fault)
-{
-    access_fault(vcpu, fault->error, fault->address, fault->error_code);
-    return VERDICT_RESUME;
-}
-
-static enum verdict execute(struct mmio *m, const struct instruction *insn, uint64_t rip)
+static __attribute__((noinline)) enum verdict execute(struct mmio *m, const struct instruction *insn, uint64_t rip)
 {
     struct vcpu *vcpu = m->vcpu;
     bool uses_flags = instruction_uses_rflags(insn);
-    uint64_t rflags = m->gva.rflags, rsp = vcpu_ops->get(vcpu, VCPU_RSP);
+    uint64_t rflags = m->gva->rflags, rsp = vcpu_ops->get(vcpu, VCPU_RSP);
     struct emulate_cpu cpu = {vcpu->gpr, &rflags, rip, &operations, m};
     enum emulate_result result;
 
@@ -92,36 +87,81 @@ static enum verdict execute(struct mmio *m, const struct instruction *insn, uint
         vcpu_ops->set(vcpu, VCPU_RFLAGS, rflags);
     if (unlikely(vcpu->gpr[GPR_RSP] != rsp))
         vcpu_ops->set(vcpu, VCPU_RSP, vcpu->gpr[GPR_RSP]);
-    return result == EMULATE_DONE ? VERDICT_NEXT : VERDICT_RESUME;
+    return verdict_of(vcpu, result, rflags);
+}
+
+/* --- the usual one --- */
+
+/* emulate_instruction() in short, for a plain move of what the exit tells the address of. */
+static inline enum verdict move(struct vcpu *vcpu, const struct instruction *insn, gpa_t address)
+{
+    struct io_bus *bus = &vcpu->vm->mmio;
+
+    if (insn->memory_is_first)
+        io_bus_write(bus, address.value, insn->memory_width, emulate_other_value(insn, vcpu->gpr));
+    else
+        emulate_write_operand(insn, vcpu->gpr, io_bus_read(bus, address.value, insn->memory_width));
+    return VERDICT_NEXT;
+}
+
+/* --- from the exit to the instruction --- */
+
+static COLD enum verdict give_up(struct vcpu *vcpu, const struct vcpu_exit *exit, const char *why)
+{
+    log_warn("mmio", "%s at guest-physical %#lx: %s", exit->memory.is_write ? "write" : "read",
+             exit->memory.address.value, why);
+    vcpu_dump(vcpu, why);
+    vm_stop(vcpu->vm, STOP_ERROR);
+    return VERDICT_STOP;
+}
+
+/* The code may have been unmapped meanwhile: the guest gets the fault that a fetch would have made. */
+static COLD enum verdict refetch(struct vcpu *vcpu, const struct gva_fault *fault)
+{
+    access_fault(vcpu, fault->error, fault->address, fault->error_code);
+    return VERDICT_RESUME;
+}
+
+static COLD enum verdict refuse(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    if (exit->memory.is_fetch)
+        return give_up(vcpu, exit, "the guest jumped to where there is no memory");
+    return give_up(vcpu, exit, "an interrupt's frame or table is where there is no memory");
+}
+
+/* What lies at RIP was decoded before, or is now; what counts are the bytes that are there at this moment. */
+static inline int decode_at(struct vcpu *vcpu, uint8_t bytes[INSTRUCTION_BYTES_MAX], size_t fetched, enum decode_mode mode,
+                            const struct instruction **insn)
+{
+    if (unlikely(fetched < INSTRUCTION_BYTES_MAX))
+        memset(bytes + fetched, 0, INSTRUCTION_BYTES_MAX - fetched);
+    return decode_cached(&vcpu->decode_cache, bytes, mode, insn);
 }
 
 enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    struct mmio m;
+    struct gva_context gva;
     uint8_t bytes[INSTRUCTION_BYTES_MAX];
     const struct instruction *insn;
+    gpa_t address = exit->memory.address;
     struct gva_fault fault;
     enum decode_mode mode;
     size_t fetched;
     gva_t rip;
 
-    if (exit->memory.is_fetch)
-        return give_up(vcpu, exit, "the guest jumped to where there is no memory");
-    if (unlikely(vcpu->event.type != EVENT_NONE)) /* the instruction at RIP has not begun */
-        return give_up(vcpu, exit, "an interrupt's frame or table is where there is no memory");
-    m.vcpu = vcpu;
-    m.faulted = exit->memory.address;
-    mode = access_begin(vcpu, &m.gva, &rip);
-    fetched = gva_fetch(&m.gva, rip, bytes, sizeof bytes, &fault);
-    if (unlikely(fetched < sizeof bytes)) {
-        if (fetched == 0)
-            return refetch(vcpu, &fault);
-        memset(bytes + fetched, 0, sizeof bytes - fetched);
-    }
-    if (decode_cached(&vcpu->decode_cache, bytes, mode, &insn) != 0)
+    if (unlikely(exit->memory.is_fetch || vcpu->event.type != EVENT_NONE)) /* the instruction at RIP has not begun */
+        return refuse(vcpu, exit);
+    mode = access_begin(vcpu, &gva, &rip);
+    fetched = gva_fetch_instruction(&gva, rip, bytes, &fault);
+    if (unlikely(fetched == 0))
+        return refetch(vcpu, &fault);
+    if (unlikely(decode_at(vcpu, bytes, fetched, mode, &insn) != 0))
         return give_up(vcpu, exit, "an instruction that is not emulated");
-    if (insn->length > fetched)
+    if (unlikely(insn->length > fetched))
         return refetch(vcpu, &fault);
     vcpu->emulated_length = insn->length;
-    return execute(&m, insn, rip.value);
+    if (likely(instruction_is_plain_move(insn) &&
+               is_the_faulted_one(address, emulate_offset(insn, vcpu->gpr, rip.value), insn->memory_width)))
+        return move(vcpu, insn, address);
+    return execute(&(struct mmio){.vcpu = vcpu, .gva = &gva, .faulted = address}, insn, rip.value);
 }
