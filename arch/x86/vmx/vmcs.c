@@ -92,6 +92,8 @@ static void write_pointers(struct vcpu *vcpu)
         vmwrite(VMCS_VIRTUAL_APIC_ADDRESS, v->virtual_apic.value);
         vmwrite(VMCS_TPR_THRESHOLD, 0);
     }
+    if (vmx_has(CONTROL_PROC2, PROC2_ENCLS_EXITING))
+        vmwrite(VMCS_ENCLS_EXITING_BITMAP, UINT64_MAX); /* every leaf of it */
     if (vmx_has(CONTROL_PROC2, PROC2_VIRTUALIZE_APIC_ACCESSES))
         vmwrite(VMCS_APIC_ACCESS_ADDRESS, v->apic_access.value);
     if (vmx_has(CONTROL_PROC2, PROC2_PAUSE_LOOP_EXITING)) {

@@ -55,6 +55,7 @@ enum vmcs_field {
     VMCS_EPT_POINTER = 0x201a,
     VMCS_EOI_EXIT_BITMAP0 = 0x201c, /* 4 of them, 2 apart */
     VMCS_XSS_EXITING_BITMAP = 0x202c,
+    VMCS_ENCLS_EXITING_BITMAP = 0x202e,
     VMCS_GUEST_PHYSICAL_ADDRESS = 0x2400,
     VMCS_LINK_POINTER = 0x2800,
     VMCS_GUEST_DEBUGCTL = 0x2802,
@@ -168,6 +169,7 @@ enum vmcs_field {
 #define PROC2_VIRTUAL_INTERRUPTS       (1u << 9)
 #define PROC2_PAUSE_LOOP_EXITING       (1u << 10)
 #define PROC2_ENABLE_INVPCID           (1u << 12)
+#define PROC2_ENCLS_EXITING            (1u << 15)
 #define PROC2_ENABLE_XSAVES            (1u << 20)
 
 #define EXIT_SAVE_DEBUG_CONTROLS        (1u << 2)
