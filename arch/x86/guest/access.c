@@ -5,8 +5,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 
-static COLD enum decode_mode begin_legacy(struct vcpu *vcpu, struct gva_context *c, const struct code_position *code,
-                                          gva_t *rip)
+enum decode_mode access_begin_legacy(struct vcpu *vcpu, struct gva_context *c, const struct code_position *code, gva_t *rip)
 {
     struct segment cs;
 
@@ -16,21 +15,6 @@ static COLD enum decode_mode begin_legacy(struct vcpu *vcpu, struct gva_context 
     vcpu_ops->get_segment(vcpu, SEG_CS, &cs);
     *rip = GVA((uint32_t)(cs.base + code->rip));
     return cs.attributes & SEG_ATTR_DB ? DECODE_32 : DECODE_16;
-}
-
-enum decode_mode access_begin(struct vcpu *vcpu, struct gva_context *c, gva_t *rip)
-{
-    struct code_position code;
-
-    c->physical_bits = vcpu->physical_bits;
-    c->has_1g_pages = vcpu->has_1g_pages;
-    c->pkru = 0; /* CR4.PKE is not a guest's to set */
-    c->mem = &vcpu->vm->mem;
-    vcpu_ops->get_code_context(vcpu, c, &code);
-    if (unlikely(!(c->efer & EFER_LMA) || !(code.cs_attributes & SEG_ATTR_L)))
-        return begin_legacy(vcpu, c, &code, rip);
-    *rip = GVA(code.rip);
-    return DECODE_64;
 }
 
 void access_fault(struct vcpu *vcpu, int error, gva_t linear, uint32_t error_code)

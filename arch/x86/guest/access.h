@@ -5,13 +5,31 @@
 
 #include "arch/x86/guest/decode.h"
 #include "arch/x86/guest/gva.h"
+#include "arch/x86/regs.h"
 #include "kernel/vm.h"
+
+/* For access_begin() alone: the modes without 64-bit code. */
+COLD enum decode_mode access_begin_legacy(struct vcpu *vcpu, struct gva_context *context, const struct code_position *code,
+                                          gva_t *rip);
 
 /*
  * Reads what the walk depends on from the engine. Returns the default operand and address size at CS:RIP; *rip is
- * its linear address.
+ * its linear address. Inline, as it is a part of every MMIO exit.
  */
-enum decode_mode access_begin(struct vcpu *vcpu, struct gva_context *context, gva_t *rip);
+static inline enum decode_mode access_begin(struct vcpu *vcpu, struct gva_context *context, gva_t *rip)
+{
+    struct code_position code;
+
+    context->physical_bits = vcpu->physical_bits;
+    context->has_1g_pages = vcpu->has_1g_pages;
+    context->pkru = 0; /* CR4.PKE is not a guest's to set */
+    context->mem = &vcpu->vm->mem;
+    vcpu_ops->get_code_context(vcpu, context, &code);
+    if (unlikely(!(context->efer & EFER_LMA) || !(code.cs_attributes & SEG_ATTR_L)))
+        return access_begin_legacy(vcpu, context, &code, rip);
+    *rip = GVA(code.rip);
+    return DECODE_64;
+}
 
 /*
  * Up to 8 bytes, possibly across a page's end. On a fault the guest's exception is raised and -EFAULT

@@ -96,7 +96,9 @@ MUST_CHECK int decode_instruction(const uint8_t *bytes, size_t available, enum d
 struct decode_cache_entry {
     uint64_t first, last;    /* bytes 0-7 and 7-14 */
     struct instruction insn; /* mode 0: empty */
+    uint64_t padding[2];     /* to a power of two, for the sake of the index, and to a line of the CPU's cache */
 };
+_Static_assert(sizeof(struct decode_cache_entry) == 64, "an entry is a cache line");
 
 struct decode_cache {
     struct decode_cache_entry entries[1 << DECODE_CACHE_BITS];

@@ -325,13 +325,13 @@ static inline bool follow(struct chain *c, unsigned shift)
 
 static inline bool is_usual_mode(const struct gva_context *ctx)
 {
-    return (ctx->cr0 & CR0_PG) && (ctx->efer & EFER_LMA) && !(ctx->cr4 & (CR4_LA57 | CR4_PKE));
+    return (ctx->efer & EFER_LMA) && !(ctx->cr4 & (CR4_LA57 | CR4_PKE)); /* LMA: with paging */
 }
 
 /*
  * 4-level paging, a 4 KiB or 2 MiB page of the accessing mode's own, everything marked as accessed
- * (and dirty) already. Reserved address bits show by themselves in tables: RAM does not reach
- * there. *slot: the last table's, and most likely the page's, too.
+ * (and dirty) already. Reserved address bits show by themselves in tables, since RAM does not reach
+ * there; those of the page are the caller's to look at. *slot: the last table's, and most likely the page's, too.
  */
 static inline bool translate_usual(const struct gva_context *ctx, uint64_t gva, enum access access,
                                    gpa_t *out, const struct guest_mem_slot **slot)
@@ -359,7 +359,7 @@ static inline bool translate_usual(const struct gva_context *ctx, uint64_t gva, 
     if ((c.any & PTE_XD) && ((access & ACCESS_FETCH) || !(ctx->efer & EFER_NXE)))
         return false;
     return (c.all & (PTE_P | PTE_A | PTE_US | write)) == (PTE_P | PTE_A | user | write) &&
-           (!write || (c.entry & PTE_D)) && (out->value >> ctx->physical_bits) == 0;
+           (!write || (c.entry & PTE_D));
 }
 
 int gva_translate(const struct gva_context *ctx, gva_t gva, enum access access, gpa_t *out,
@@ -367,7 +367,7 @@ int gva_translate(const struct gva_context *ctx, gva_t gva, enum access access, 
 {
     const struct guest_mem_slot *slot;
 
-    if (likely(translate_usual(ctx, gva.value, access, out, &slot)))
+    if (likely(translate_usual(ctx, gva.value, access, out, &slot) && (out->value >> ctx->physical_bits) == 0))
         return 0;
     return translate_any(ctx, gva.value, access, out, error_code);
 }
