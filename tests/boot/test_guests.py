@@ -78,6 +78,14 @@ def test_each_feature_can_be_switched_off(boot, switch):
     machine.succeed()
 
 
+def test_emulated_instructions_trap_when_stepped(boot):
+    machine = boot(POWER_OFF + guest("step", "step.elf"))
+    for name, count in (("cpuid", 1), ("in", 1), ("load", 1), ("repeat", 3), ("end", 1)):
+        machine.expect(rf"GUEST: step {name} {count} of {count}$")
+    machine.expect(r"GUEST: step traps 12, for other causes 0$")
+    machine.succeed()
+
+
 def test_the_benchmark_measures_everything(boot):
     machine = boot(POWER_OFF + guest("bench", "bench.elf"))
     machine.expect(r"BENCH end")
