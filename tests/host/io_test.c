@@ -528,6 +528,25 @@ static void test_an_unusable_segment(void **state)
     fake_vcpu_assert_raised_with_code(&f, X86_GP, 0);
 }
 
+/* --- single steps --- */
+
+static void test_a_trap_flag_traps_between_iterations(void **state)
+{
+    (void)state;
+    fake_cpu_begin();
+    f.registers[VCPU_RFLAGS] |= RFLAGS_TF;
+    vcpu->gpr[GPR_RSI] = DATA_AT;
+    vcpu->gpr[GPR_RCX] = 2;
+    assert_int_equal(string(REP OUTSB, 1), VERDICT_RESUME);
+    assert_int_equal(f.port_writes, 1);
+    assert_int_equal(vcpu->gpr[GPR_RCX], 1);
+    fake_vcpu_assert_raised(&f, X86_DB);
+    assert_true(fake_cpu.dr[6] & DR6_BS);
+    vcpu->event.type = EVENT_NONE;
+    assert_int_equal(string(REP OUTSB, 1), VERDICT_NEXT); /* the last one's is the engine's, as any instruction's */
+    fake_vcpu_assert_nothing_raised(&f);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
@@ -558,6 +577,7 @@ int main(void)
         T(a_segment_that_expands_down),
         T(a_segments_type),
         T(an_unusable_segment),
+        T(a_trap_flag_traps_between_iterations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

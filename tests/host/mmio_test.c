@@ -263,8 +263,8 @@ static void every_byte_of_an_instruction_counts(void **state)
 
     (void)state;
     vcpu->gpr[GPR_RBX] = DEVICE;
-    for (unsigned i = 7; i < sizeof code; i++) {
-        code[i] ^= 0x10;
+    for (unsigned i = 0; i < 256; i++) { /* more than a cache can keep apart */
+        code[7 + i % 4] ^= (uint8_t)(i + 1);
         put_code(CODE_PAGE, code, sizeof code);
         assert_int_equal(access_at(DEVICE), VERDICT_NEXT);
         assert_int_equal(device.value, (uint64_t)(int32_t)get_le32(code + 7));
