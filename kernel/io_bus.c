@@ -5,6 +5,12 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/lock.h"
 
+/* Those of the widths that fit into so many bytes: takes() relies on it that a region has no other. */
+static unsigned widths_up_to(uint64_t size)
+{
+    return size >= 8 ? IO_WIDTH_ANY : size >= 4 ? 7u : size >= 2 ? 3u : 1u;
+}
+
 int io_bus_add(struct io_bus *bus, const struct io_region *region)
 {
     if (bus->frozen)
@@ -17,7 +23,8 @@ int io_bus_add(struct io_bus *bus, const struct io_region *region)
             return -EEXIST;
     if (bus->count == IO_BUS_REGIONS_MAX)
         return -ENOSPC;
-    bus->regions[bus->count++] = *region;
+    bus->regions[bus->count] = *region;
+    bus->regions[bus->count++].widths &= widths_up_to(region->size);
     return 0;
 }
 
@@ -58,7 +65,7 @@ const struct io_region *io_bus_find(struct io_bus *bus, uint64_t address)
 
 static inline bool takes(const struct io_region *region, uint64_t offset, unsigned width)
 {
-    return range_fits(offset, width, region->size) && (region->widths & width);
+    return (region->widths & width) && offset <= region->size - width;
 }
 
 static inline uint64_t read_region(const struct io_region *region, uint64_t offset, unsigned width)

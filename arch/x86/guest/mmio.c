@@ -8,6 +8,7 @@
 #include "arch/x86/guest/emulate.h"
 #include "arch/x86/guest/event.h"
 #include "arch/x86/regs.h"
+#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 
@@ -26,9 +27,7 @@ struct mmio {
  */
 static inline bool is_the_faulted_one(gpa_t faulted, uint64_t linear, unsigned width)
 {
-    uint64_t in_page = linear % PAGE_SIZE;
-
-    return in_page == faulted.value % PAGE_SIZE && in_page + width <= PAGE_SIZE;
+    return (linear ^ faulted.value) % PAGE_SIZE == 0 && linear % PAGE_SIZE + width <= PAGE_SIZE;
 }
 
 static int read_operand(void *context, gva_t linear, unsigned width, uint64_t *value)
@@ -129,13 +128,13 @@ static COLD enum verdict refuse(struct vcpu *vcpu, const struct vcpu_exit *exit)
     return give_up(vcpu, exit, "an interrupt's frame or table is where there is no memory");
 }
 
-/* What lies at RIP was decoded before, or is now; what counts are the bytes that are there at this moment. */
-static inline int decode_at(struct vcpu *vcpu, uint8_t bytes[INSTRUCTION_BYTES_MAX], size_t fetched, enum decode_mode mode,
-                            const struct instruction **insn)
+/* Are fewer bytes than an instruction may have enough for this one? If so, zeroes make up for the others. */
+static COLD bool is_complete(uint8_t bytes[INSTRUCTION_BYTES_MAX], size_t fetched, enum decode_mode mode)
 {
-    if (unlikely(fetched < INSTRUCTION_BYTES_MAX))
-        memset(bytes + fetched, 0, INSTRUCTION_BYTES_MAX - fetched);
-    return decode_cached(&vcpu->decode_cache, bytes, mode, insn);
+    struct instruction insn;
+
+    memset(bytes + fetched, 0, INSTRUCTION_BYTES_MAX - fetched);
+    return decode_instruction(bytes, fetched, mode, &insn) != -EAGAIN;
 }
 
 enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
@@ -153,12 +152,11 @@ enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
         return refuse(vcpu, exit);
     mode = access_begin(vcpu, &gva, &rip);
     fetched = gva_fetch_instruction(&gva, rip, bytes, &fault);
-    if (unlikely(fetched == 0))
+    if (unlikely(fetched < sizeof bytes) && !is_complete(bytes, fetched, mode))
         return refetch(vcpu, &fault);
-    if (unlikely(decode_at(vcpu, bytes, fetched, mode, &insn) != 0))
+    /* What was decoded before counts only as long as these bytes, of this moment, are the same. */
+    if (unlikely(decode_cached(&vcpu->decode_cache, bytes, mode, &insn) != 0))
         return give_up(vcpu, exit, "an instruction that is not emulated");
-    if (unlikely(insn->length > fetched))
-        return refetch(vcpu, &fault);
     vcpu->emulated_length = insn->length;
     if (likely(instruction_is_plain_move(insn) &&
                is_the_faulted_one(address, emulate_offset(insn, vcpu->gpr, rip.value), insn->memory_width)))
