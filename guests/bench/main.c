@@ -6,14 +6,17 @@
  */
 #include "guests/bench/apic.h"
 #include "guests/bench/traps.h"
+#include "guests/bench/user.h"
+#include "guests/bench/virtio.h"
 #include "guests/common/guest.h"
 
 #define ROUNDS        1000u
 #define WARM_UP       10u
 #define COM1_SCRATCH  0x3ffu
-#define VIRTIO_MMIO   0xd0000000u
-#define VIRTIO_MAGIC  0x74726976u
-#define QUEUE_SEL     (0x030 / 4)
+#define FRESH_MEMORY  (8u << 20) /* nobody has touched it; the VM has 16 MiB */
+#define PAGE_BYTES    4096u
+#define CR0_TS        BIT(3)
+#define CR4_PGE       BIT(7)
 #define FAR_FUTURE    ((uint64_t)1 << 40) /* ticks: a timer that never fires here */
 #define NULL_FUNCTION 100u                /* of a hypercall; KVM's bench asks for the same */
 
@@ -31,24 +34,9 @@ static uint64_t read_tsc(void)
     return (uint64_t)high << 32 | low;
 }
 
-static bool is_virtualized(void)
-{
-    return cpuid_1_ecx() & CPUID_1_ECX_HYPERVISOR;
-}
-
 static bool has_tsc_deadline(void)
 {
     return cpuid_1_ecx() & CPUID_1_ECX_TSC_DEADLINE;
-}
-
-static volatile uint32_t *virtio(void)
-{
-    return (volatile uint32_t *)(uintptr_t)VIRTIO_MMIO;
-}
-
-static bool has_virtio(void)
-{
-    return is_virtualized() && virtio()[0] == VIRTIO_MAGIC;
 }
 
 static void run_empty(unsigned rounds)
@@ -106,19 +94,79 @@ static void run_out(unsigned rounds)
 static void run_mmio_read(unsigned rounds)
 {
     while (rounds--)
-        (void)virtio()[0];
+        (void)*virtio_register(VIRTIO_MMIO_MAGIC_VALUE);
 }
 
 static void run_mmio_write(unsigned rounds)
 {
     while (rounds--)
-        virtio()[QUEUE_SEL] = 0;
+        *virtio_register(VIRTIO_MMIO_QUEUE_SEL) = 0;
+}
+
+/* To a queue that is empty: what notifying itself costs. */
+static void run_doorbell(unsigned rounds)
+{
+    while (rounds--)
+        *virtio_register(VIRTIO_MMIO_QUEUE_NOTIFY) = 0;
 }
 
 static void run_apic_eoi(unsigned rounds)
 {
     while (rounds--)
         apic_eoi();
+}
+
+static void run_first_touch(unsigned rounds)
+{
+    static volatile uint8_t *next = (volatile uint8_t *)(uintptr_t)FRESH_MEMORY;
+
+    for (; rounds--; next += PAGE_BYTES)
+        *next = 1;
+}
+
+static void run_mov_cr0(unsigned rounds)
+{
+    uint64_t cr0;
+
+    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+    for (rounds &= ~1u; rounds--;)
+        __asm__ volatile("mov %0, %%cr0" : : "r"(cr0 ^= CR0_TS));
+}
+
+static void run_mov_cr3(unsigned rounds)
+{
+    uint64_t cr3;
+
+    __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+    while (rounds--)
+        __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+}
+
+static void run_mov_cr4(unsigned rounds)
+{
+    uint64_t cr4;
+
+    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+    for (rounds &= ~1u; rounds--;)
+        __asm__ volatile("mov %0, %%cr4" : : "r"(cr4 ^= CR4_PGE) : "memory");
+}
+
+static void run_invlpg(unsigned rounds)
+{
+    while (rounds--)
+        __asm__ volatile("invlpg (%0)" : : "r"((uintptr_t)FRESH_MEMORY) : "memory");
+}
+
+static void run_pause(unsigned rounds)
+{
+    while (rounds--)
+        __asm__ volatile("pause");
+}
+
+static void run_rdtsc(unsigned rounds)
+{
+    while (rounds--)
+        (void)read_tsc();
 }
 
 static void run_self_ipi(unsigned rounds)
@@ -134,11 +182,20 @@ static const struct benchmark benchmarks[] = {
     {"rdmsr_apic_base", run_rdmsr_apic_base, NULL},
     {"port_in", run_in, NULL},
     {"port_out", run_out, NULL},
-    {"mmio_read", run_mmio_read, has_virtio},
-    {"mmio_write", run_mmio_write, has_virtio},
+    {"mmio_read", run_mmio_read, virtio_is_there},
+    {"mmio_write", run_mmio_write, virtio_is_there},
+    {"virtio_doorbell", run_doorbell, virtio_start},
     {"wrmsr_tsc_deadline", run_wrmsr_tsc_deadline, has_tsc_deadline},
     {"xapic_eoi", run_apic_eoi, NULL},
     {"xapic_self_ipi", run_self_ipi, NULL},
+    {"first_touch", run_first_touch, NULL},
+    {"mov_cr0", run_mov_cr0, NULL},
+    {"mov_cr3", run_mov_cr3, NULL},
+    {"mov_cr4", run_mov_cr4, NULL},
+    {"invlpg", run_invlpg, NULL},
+    {"pause", run_pause, NULL},
+    {"rdtsc", run_rdtsc, NULL},
+    {"user_exception", user_take_exceptions, NULL},
 };
 
 /* After the switch, which cannot be undone without a reset of the local APIC. */
@@ -146,6 +203,12 @@ static const struct benchmark x2apic_benchmarks[] = {
     {"x2apic_eoi", run_apic_eoi, NULL},
     {"x2apic_self_ipi", run_self_ipi, NULL},
 };
+
+/* Where tests/bench begins to look at the instructions, of guest and hypervisor. */
+static __attribute__((noinline)) void begin_trace(void)
+{
+    __asm__ volatile("");
+}
 
 static void measure(const struct benchmark *benchmark)
 {
@@ -156,6 +219,7 @@ static void measure(const struct benchmark *benchmark)
         return;
     }
     benchmark->run(WARM_UP);
+    begin_trace();
     start = read_tsc();
     benchmark->run(ROUNDS);
     ticks = read_tsc() - start;
