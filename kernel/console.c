@@ -1,40 +1,48 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The multiplexer of the one console. Owns: which source wrote last (so that lines do not mix), who is
- * attached, the Ctrl-A escape, and the queue of typed bytes. Leaves the hardware to its sinks.
+ * The multiplexer of the one console: output. Owns which source wrote last (so that lines do not mix), who is
+ * attached, the shell's row, and everybody's share of the slow line. Leaves the hardware to its sinks, a
+ * guest's text to console_stream.c, what is typed to console_input.c.
  */
-#include "kernel/console.h"
+#include <stdarg.h>
+#include "kernel/console_quota.h"
+#include "kernel/console_stream.h"
+#include "kernel/console_view.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/format.h"
 #include "kernel/lib/lock.h"
 #include "kernel/lib/string.h"
 #include "arch/arch.h"
 
-#define ESCAPE           0x01 /* Ctrl-A, as in QEMU */
-#define INPUT_QUEUE_SIZE 256u
-#define SOURCE_LOG       0
-#define LINE_BYTES_MAX   256u /* a longer one comes in pieces */
+#define SOURCE_LOG      0
+#define LINE_OVERHEAD   (CONSOLE_NAME_BYTES + 8u) /* a prefix, the line's end */
+#define PUMPS_MAX       1000000u /* about a second of a port's reads: a line that is dead by then stays dead */
+#define SAY_BYTES       160u
+
+struct source {
+    struct console_guest guest;
+    bool is_present;
+    struct console_stream stream;
+    struct console_quota quota;
+};
 
 static struct lock console_lock; /* guards everything below; taken with interrupts off */
 static struct chardev sinks[CONSOLE_SINKS_MAX];
 static unsigned sink_count;
-static struct console_guest guests[CONSOLE_GUESTS_MAX + 1]; /* by number, from 1 */
-static struct pending_line {
-    char bytes[LINE_BYTES_MAX];
-    size_t count;
-} pending[CONSOLE_GUESTS_MAX + 1];
-static int guest_count;
+static struct console_pace pace;
+static uint64_t written;         /* bytes that went to the sinks since boot: the end of the slow queue */
+static struct source sources[CONSOLE_GUESTS_MAX + 1]; /* by number, from 1 */
+static int numbers;
 static int attached;
+static int lost;            /* who was attached when it was removed; 0: nobody */
+static bool shell_is_awake; /* somebody has typed for it, or attached it */
 static int last_source;     /* who wrote the last byte */
 static bool in_line;        /* that byte did not end a line */
-static bool after_escape;
-static bool power_off_asked;
-static bool dump_asked;
+static struct console_prompt prompt;
+static bool prompt_is_drawn;
 static bool locks_broken;
-static uint8_t input_queue[INPUT_QUEUE_SIZE];
-static unsigned input_head, input_tail; /* free running */
 
-static uint64_t console_enter(void)
+uint64_t console_enter(void)
 {
     uint64_t flags = arch_irq_save();
 
@@ -43,7 +51,7 @@ static uint64_t console_enter(void)
     return flags;
 }
 
-static void console_leave(uint64_t flags)
+void console_leave(uint64_t flags)
 {
     if (!locks_broken)
         lock_release(&console_lock);
@@ -53,6 +61,7 @@ static void console_leave(uint64_t flags)
 void console_break_locks(void)
 {
     locks_broken = true;
+    prompt.length = 0;
 }
 
 void console_add_sink(const struct chardev *sink)
@@ -68,10 +77,67 @@ void console_remove_sink(const struct chardev *sink)
             sinks[i--] = sinks[--sink_count];
 }
 
+/* --- the slow line --- */
+
+void console_set_pace(const struct console_pace *new_pace)
+{
+    pace = *new_pace;
+}
+
+/* A position of the queue: what stood before it is out. */
+static uint64_t drained(void)
+{
+    size_t queued = pace.capacity - MIN(pace.room(), pace.capacity);
+
+    return written - MIN(queued, written);
+}
+
+static size_t guest_share(void)
+{
+    return (pace.capacity - CONSOLE_LOG_RESERVE) / (unsigned)MAX(numbers, 1);
+}
+
+/* How much a guest may write now. */
+static size_t room_for(int number)
+{
+    size_t room, share;
+
+    if (!pace.room)
+        return SIZE_MAX;
+    room = pace.room();
+    share = console_quota_room(&sources[number].quota, guest_share(), drained());
+    return room > CONSOLE_LOG_RESERVE ? MIN(share, room - CONSOLE_LOG_RESERVE) : 0;
+}
+
+/* Without the lock, so that it is this CPU alone that waits. */
+static void wait_for_room(size_t length)
+{
+    if (!pace.room || locks_broken)
+        return;
+    for (unsigned i = 0; i < PUMPS_MAX && pace.room() < length; i++)
+        pace.pump();
+}
+
+bool console_guest_is_ahead(int number)
+{
+    bool is_ahead;
+    uint64_t flags;
+
+    if (!pace.room || number <= 0)
+        return false;
+    flags = console_enter();
+    is_ahead = room_for(number) < guest_share() / 2;
+    console_leave(flags);
+    return is_ahead;
+}
+
+/* --- bytes and lines --- */
+
 static void emit(const char *text, size_t length)
 {
     for (unsigned i = 0; i < sink_count; i++)
         chardev_write(&sinks[i], (const uint8_t *)text, length);
+    written += length;
 }
 
 static void emit_text(const char *text)
@@ -79,110 +145,251 @@ static void emit_text(const char *text)
     emit(text, strlen(text));
 }
 
+static bool prompt_is_wanted(void)
+{
+    return prompt.length > 0 && attached == CONSOLE_SHELL && shell_is_awake;
+}
+
+static void draw_prompt(const struct console_prompt *shown)
+{
+    char bytes[CONSOLE_PROMPT_DRAWN];
+
+    emit(bytes, console_prompt_change(shown, &prompt, bytes));
+    prompt_is_drawn = true;
+}
+
+/* Before anything else is written. */
+static void lift_prompt(void)
+{
+    char bytes[CONSOLE_PROMPT_DRAWN];
+
+    if (prompt_is_drawn)
+        emit(bytes, console_prompt_erase(&prompt, bytes));
+    prompt_is_drawn = false;
+}
+
+/* Behind everything that was written. */
+static void lower_prompt(void)
+{
+    static const struct console_prompt blank;
+
+    if (prompt_is_wanted() && !prompt_is_drawn && !in_line)
+        draw_prompt(&blank);
+}
+
+/* A control string that a guest left open would swallow what others write. */
+static void break_off(struct console_stream *stream)
+{
+    if (stream->escape != CONSOLE_PLAIN)
+        emit_text("\x18");
+    console_stream_interrupted(stream);
+    emit_text("\r\n");
+}
+
 /* Ends another source's unfinished line before this one writes. */
 static void switch_source(int source)
 {
+    lift_prompt();
     if (source != last_source && in_line) {
-        emit_text("\r\n");
+        break_off(&sources[last_source].stream);
         in_line = false;
     }
     last_source = source;
 }
 
-void console_write(const char *text, size_t length)
+static void write_lines(const char *text, size_t length)
 {
-    uint64_t flags = console_enter();
-
     switch_source(SOURCE_LOG);
     emit(text, length);
+    lower_prompt();
+}
+
+void console_say(const char *format, ...)
+{
+    char line[SAY_BYTES];
+    size_t length;
+    va_list args;
+
+    va_start(args, format);
+    length = format_text_va(line, sizeof line - 2, format, args);
+    va_end(args);
+    length = MIN(length, sizeof line - 3);
+    memcpy(line + length, "\r\n", 2);
+    write_lines(line, length + 2);
+}
+
+void console_write(const char *text, size_t length)
+{
+    uint64_t flags;
+
+    wait_for_room(length);
+    flags = console_enter();
+    write_lines(text, length);
     console_leave(flags);
 }
 
-int console_add_guest(const struct console_guest *guest)
+/* --- the shell's row --- */
+
+void console_shell_write(const char *text, size_t length)
 {
-    if (guest_count == CONSOLE_GUESTS_MAX)
-        return -ENOSPC;
-    guests[++guest_count] = *guest;
-    return guest_count;
+    uint64_t flags;
+
+    wait_for_room(length);
+    flags = console_enter();
+    if (attached == CONSOLE_SHELL)
+        write_lines(text, length);
+    console_leave(flags);
 }
+
+void console_set_prompt(const struct console_prompt *new_prompt)
+{
+    uint64_t flags = console_enter();
+    struct console_prompt shown = prompt;
+
+    prompt = *new_prompt;
+    if (prompt_is_drawn && prompt.length > 0)
+        draw_prompt(&shown);
+    else
+        lower_prompt();
+    console_leave(flags);
+}
+
+void console_end_prompt(void)
+{
+    uint64_t flags = console_enter();
+
+    if (prompt_is_drawn) {
+        emit(prompt.text + prompt.cursor, prompt.length - prompt.cursor);
+        emit_text("\r\n");
+    }
+    prompt_is_drawn = false;
+    prompt.length = 0;
+    console_leave(flags);
+}
+
+/* --- guests' output --- */
 
 static void emit_prefix(int number)
 {
-    if (attached == number)
-        return;
     emit_text("[");
-    emit_text(guests[number].name);
+    emit_text(sources[number].guest.name);
     emit_text("] ");
 }
 
+/* Only the attached guest, or the only one while nobody asks for the shell, has its bytes shown as they come. */
+static bool is_streamed(int number)
+{
+    return number == attached || (attached == CONSOLE_SHELL && console_target() == number);
+}
+
+/* What the mark is before becomes the name's line: the terminal overwrites it, the log has both. */
+static void emit_disclaimer(int number)
+{
+    emit_text("\r");
+    emit_prefix(number);
+    emit_text("rm:");
+}
+
 /* A bare CR redraws the line; only LF ends it. Returns that come before any text stay before the name, which they would hide. */
-static void emit_guest_bytes(int number, const char *bytes, size_t count)
+static void stream_bytes(int number, const char *bytes, size_t count)
 {
     size_t start = 0;
 
     for (size_t i = 0; i < count; i++) {
         bool is_end = bytes[i] == '\n', is_blank = is_end || bytes[i] == '\r';
+        bool starts = !in_line && !is_blank, forges = console_stream_forges(&sources[number].stream, (uint8_t)bytes[i]);
 
-        if (!in_line && !is_blank) {
-            emit_prefix(number);
-            in_line = true;
+        if (forges || (starts && attached != number)) {
+            emit(bytes + start, i - start);
+            start = i;
+            (forges ? emit_disclaimer : emit_prefix)(number);
         }
-        if (is_end || !in_line) {
-            emit(bytes + start, i + 1 - start);
-            start = i + 1;
-            in_line = false;
-        }
+        in_line = !is_end && (in_line || starts);
     }
     emit(bytes + start, count - start);
 }
 
+static void tell_drops(int number)
+{
+    struct console_quota *quota = &sources[number].quota;
+
+    if (quota->dropped == 0)
+        return;
+    switch_source(SOURCE_LOG);
+    console_say("[%s] ... %lu bytes dropped", sources[number].guest.name, quota->dropped);
+    quota->dropped = 0;
+}
+
 static void stream(int number, const char *bytes, size_t count)
 {
-    switch_source(number);
-    emit_guest_bytes(number, bytes, count);
+    size_t fits = MIN(room_for(number), count);
+
+    if (fits > 0) {
+        tell_drops(number);
+        switch_source(number);
+    }
+    stream_bytes(number, bytes, fits);
+    if (fits < count)
+        console_quota_drop(&sources[number].quota, count - fits);
 }
 
-/* What waits for the end of its line. */
-static void flush_line(int number)
+/* A whole line, or a piece of a long one. Blank lines have no name: there is nothing to know of them. */
+static void show_line(int number)
 {
-    struct pending_line *p = &pending[number];
+    struct console_stream *s = &sources[number].stream;
 
-    if (p->count > 0)
-        stream(number, p->bytes, p->count);
-    p->count = 0;
-}
-
-/* What was typed for one guest is never another's; lines that still wait show before the view changes. */
-static void set_attached(int number)
-{
-    for (int i = 1; i <= guest_count && attached == 0; i++)
-        flush_line(i);
+    if (room_for(number) < s->count + LINE_OVERHEAD) {
+        console_quota_drop(&sources[number].quota, s->count);
+        s->count = 0;
+        return;
+    }
+    tell_drops(number);
     switch_source(SOURCE_LOG);
-    if (number != attached)
-        input_tail = input_head;
-    attached = number;
+    if (s->count > 0)
+        emit_prefix(number);
+    emit(s->line, s->count);
+    emit_text("\r\n");
+    s->count = 0;
 }
 
 /* Several guests at once write byte by byte: only whole lines keep the log readable. */
 static void collect(int number, const char *bytes, size_t count)
 {
-    struct pending_line *p = &pending[number];
+    for (size_t i = 0; i < count; i++)
+        if (console_stream_collect(&sources[number].stream, (uint8_t)bytes[i]))
+            show_line(number);
+}
 
-    for (size_t i = 0; i < count; i++) {
-        p->bytes[p->count++] = bytes[i];
-        if (bytes[i] == '\n' || p->count == sizeof p->bytes)
-            flush_line(number);
-    }
+/* What waits for the end of its line. */
+static void flush(int number)
+{
+    if (sources[number].stream.count > 0)
+        show_line(number);
+    tell_drops(number);
+    lower_prompt();
+}
+
+static void write_guest(int number, const char *bytes, size_t count)
+{
+    uint64_t before = written;
+
+    if (is_streamed(number))
+        stream(number, bytes, count);
+    else if (attached == CONSOLE_SHELL)
+        collect(number, bytes, count);
+    lower_prompt();
+    if (written != before)
+        console_quota_charge(&sources[number].quota, (size_t)(written - before), written);
 }
 
 void console_guest_write(int number, const uint8_t *bytes, size_t count)
 {
-    uint64_t flags = console_enter();
+    uint64_t flags;
 
-    if (attached == number || (attached == 0 && guest_count == 1))
-        stream(number, (const char *)bytes, count);
-    else if (attached == 0)
-        collect(number, (const char *)bytes, count);
+    if (number <= 0)
+        return;
+    flags = console_enter();
+    write_guest(number, (const char *)bytes, count);
     console_leave(flags);
 }
 
@@ -190,31 +397,100 @@ void console_flush_guest(int number)
 {
     uint64_t flags = console_enter();
 
-    if (attached == 0)
-        flush_line(number);
+    if (number > 0 && attached == CONSOLE_SHELL)
+        flush(number);
     console_leave(flags);
 }
 
-/* Its number is not given again: what was logged stays unambiguous. */
+/* --- guests and views --- */
+
+static int find_name(const char *name)
+{
+    for (int i = 1; i <= numbers; i++)
+        if (strcmp(sources[i].guest.name, name) == 0)
+            return i;
+    return 0;
+}
+
+/* Its own number of before, else a new one, else that of a guest that is gone; 0: none is left. */
+static int find_number(const char *name)
+{
+    int own = find_name(name);
+
+    if (own || numbers < CONSOLE_GUESTS_MAX)
+        return own ? own : ++numbers;
+    for (int i = 1; i <= numbers; i++)
+        if (!sources[i].is_present)
+            return i;
+    return 0;
+}
+
+int console_add_guest(const struct console_guest *guest)
+{
+    uint64_t flags = console_enter();
+    int number = find_number(guest->name);
+
+    if (number > 0) {
+        sources[number] = (struct source){.guest = *guest, .is_present = true};
+        if (number == lost)
+            console_set_view(number);
+    }
+    console_leave(flags);
+    return number > 0 ? number : -ENOSPC;
+}
+
 void console_remove_guest(int number)
 {
     uint64_t flags = console_enter();
 
-    if (number > 0) {
-        if (attached == 0)
-            flush_line(number);
-        guests[number].receive = NULL;
-        if (attached == number)
-            set_attached(0);
+    if (number > 0 && sources[number].is_present) {
+        if (attached == CONSOLE_SHELL)
+            flush(number);
+        sources[number].is_present = false;
+        if (attached == number) {
+            console_set_view(CONSOLE_SHELL);
+            lost = number;
+        }
     }
     console_leave(flags);
+}
+
+const struct console_guest *console_guest_at(int number)
+{
+    return number > 0 && number <= numbers && sources[number].is_present ? &sources[number].guest : NULL;
+}
+
+int console_numbers(void)
+{
+    return numbers;
+}
+
+/* What was typed for one is never another's; lines that still wait show before the view changes. */
+void console_set_view(int number)
+{
+    for (int i = 1; i <= numbers && attached == CONSOLE_SHELL; i++)
+        flush(i);
+    switch_source(SOURCE_LOG);
+    if (number != attached)
+        console_forget_input();
+    attached = number;
+    lost = 0;
+    shell_is_awake = number == CONSOLE_SHELL;
+    lower_prompt();
+}
+
+void console_wake_shell(void)
+{
+    lost = 0;
+    shell_is_awake = true;
+    lower_prompt();
 }
 
 void console_attach(int number)
 {
     uint64_t flags = console_enter();
 
-    set_attached(number);
+    console_set_view(number);
     console_leave(flags);
 }
 
@@ -223,91 +499,21 @@ int console_attached(void)
     return attached;
 }
 
-int console_find_guest(const char *name)
+int console_target(void)
 {
-    for (int i = 1; i <= guest_count; i++)
-        if (strcmp(guests[i].name, name) == 0)
-            return i;
-    return -ENOENT;
+    bool has_no_choice = attached == CONSOLE_SHELL && !shell_is_awake && numbers == 1 && sources[1].is_present;
+
+    return has_no_choice ? 1 : attached;
 }
 
-/* --- input --- */
-
-/* With one guest there is no doubt whom one types for. */
 int console_input_target(void)
 {
-    return attached == 0 && guest_count == 1 ? 1 : attached;
+    return console_target();
 }
 
-static void queue_byte(uint8_t byte)
+int console_find_guest(const char *name)
 {
-    if (console_input_target() != 0 && input_head - input_tail < INPUT_QUEUE_SIZE)
-        input_queue[input_head++ % INPUT_QUEUE_SIZE] = byte;
-}
+    int number = find_name(name);
 
-static void attach_by_key(uint8_t key)
-{
-    char line[64];
-    int number = key - '0';
-
-    if (number > guest_count || (number && !guests[number].receive))
-        return;
-    set_attached(number);
-    format_text(line, sizeof line, "console: %s%s\r\n", number ? "attached to " : "all guests",
-                number ? guests[number].name : "");
-    emit_text(line);
-}
-
-static void act_on_escape(uint8_t key)
-{
-    if (key == ESCAPE)
-        queue_byte(ESCAPE);
-    else if (key == 'x')
-        power_off_asked = true;
-    else if (key == 'd')
-        dump_asked = true;
-    else if (key >= '0' && key <= '9')
-        attach_by_key(key);
-    else if (key == 'h') {
-        switch_source(SOURCE_LOG);
-        emit_text("console: Ctrl-A h help, 0 all guests, 1-9 attach a guest, d dump, x power off, Ctrl-A itself\r\n");
-    }
-}
-
-void console_input(const uint8_t *bytes, size_t count)
-{
-    uint64_t flags = console_enter();
-
-    for (size_t i = 0; i < count; i++) {
-        if (after_escape)
-            act_on_escape(bytes[i]);
-        else if (bytes[i] != ESCAPE)
-            queue_byte(bytes[i]);
-        after_escape = !after_escape && bytes[i] == ESCAPE;
-    }
-    console_leave(flags);
-}
-
-void console_deliver_input(int number)
-{
-    uint8_t bytes[INPUT_QUEUE_SIZE];
-    size_t count = 0;
-    uint64_t flags;
-
-    flags = console_enter();
-    while (number == console_input_target() && input_tail != input_head)
-        bytes[count++] = input_queue[input_tail++ % INPUT_QUEUE_SIZE];
-    console_leave(flags);
-    if (count > 0 && guests[number].receive)
-        guests[number].receive(guests[number].context, bytes, count);
-}
-
-bool console_wants_power_off(void)
-{
-    return power_off_asked;
-}
-
-bool console_take_dump_request(void)
-{
-    return __atomic_exchange_n(&dump_asked, false, __ATOMIC_ACQ_REL);
+    return number > 0 && sources[number].is_present ? number : -ENOENT;
 }

@@ -1,27 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One serial line (and whatever screen there is) for the log and every guest's console. Output of
- * different sources never shares a line; in the unattached view a guest's lines are prefixed "[name] ".
+ * One serial line (and whatever screen there is) for the log, the management shell and every guest's console.
+ * Number 0 is the shell's view: every line of the hypervisor, and of the guests, theirs behind "[name] "; the
+ * row that is being typed stays below all of them. Who attaches a guest by its number has its console as it is.
+ *
+ * A line that begins with "rm: " is the hypervisor's: where a guest writes one, its name is put before.
+ * A guest never waits here and nobody waits for a guest: what is more than its share of a slow line's queue
+ * is dropped, and how much, said.
  */
 #ifndef KERNEL_CONSOLE_H
 #define KERNEL_CONSOLE_H
 
+#include "kernel/console_prompt.h"
 #include "kernel/lib/types.h"
 #include "drivers/backend.h"
 
 #define CONSOLE_SINKS_MAX   4
 #define CONSOLE_GUESTS_MAX  64
 #define CONSOLE_NAME_BYTES  32
+#define CONSOLE_SHELL       0
+#define CONSOLE_LOG_RESERVE KIB(64) /* of a slow sink's queue: guests leave it to the hypervisor */
 
 /* Adds a place where output goes: COM1, port 0xE9, a screen. Boot CPU, before the APs run. */
 void console_add_sink(const struct chardev *sink);
 void console_remove_sink(const struct chardev *sink);
 
-/* Whole lines of the hypervisor; any CPU. */
+/* The slowest sink, which everybody's output is measured by. */
+struct console_pace {
+    size_t capacity;        /* of its queue, in bytes; more than CONSOLE_LOG_RESERVE */
+    size_t (*room)(void);   /* what is free of it; any CPU, takes no lock */
+    void (*pump)(void);     /* moves what can be moved now, and waits for nothing */
+};
+/* As add_sink. Without it nothing is ever dropped. */
+void console_set_pace(const struct console_pace *pace);
+
+/* Whole lines of the hypervisor; any CPU. Waits for room in the queue, but keeps nobody else waiting. */
 void console_write(const char *text, size_t length);
 
 /* The panicking CPU takes the console: no lock is waited for from now on. */
 void console_break_locks(void);
+
+/* --- guests --- */
 
 /* A guest's console: its output, and who takes what is typed for it. */
 struct console_guest {
@@ -30,28 +49,50 @@ struct console_guest {
     void *context;
 };
 
-/* Returns the number that Ctrl-A attaches by (1…), or -ENOSPC. */
+/*
+ * Returns the number that Ctrl-A attaches by (1…), or -ENOSPC. A guest whose name had a number gets that again, and
+ * who was attached when it was removed is attached again, unless something was typed meanwhile.
+ */
 MUST_CHECK int console_add_guest(const struct console_guest *guest);
 /* Its unfinished line comes out: it will not be finished. */
 void console_flush_guest(int number);
 /* 0: never added. */
 void console_remove_guest(int number);
 void console_guest_write(int number, const uint8_t *bytes, size_t count);
+/* It holds more than half of its share: whoever runs it had better let it rest, or the rest is dropped. Any CPU. */
+bool console_guest_is_ahead(int number);
 
-/* 0: the unattached view. */
+/* --- the view --- */
+
+/* CONSOLE_SHELL, or a guest's number. */
 void console_attach(int number);
 int console_attached(void);
-/* Who gets what is typed; 0: nobody. */
+/* Who gets what is typed: a guest's number, or CONSOLE_SHELL. As long as nobody has asked for the shell and one guest has
+ * ever been there, that guest. */
 int console_input_target(void);
 /* The number of the guest of that name, or -ENOENT. */
 int console_find_guest(const char *name);
 
+/* --- the shell --- */
+
+/* Whole lines, or a screen full, that only who looks at the shell's view sees. As console_write otherwise. */
+void console_shell_write(const char *text, size_t length);
+/* The row that stays below all output in the shell's view, as soon as somebody has typed for the shell or attached it. */
+void console_set_prompt(const struct console_prompt *prompt);
+/* Makes a line of what the row shows; there is no prompt then. */
+void console_end_prompt(void);
+
+/* --- input --- */
+
 /*
- * What was typed, from the UART's interrupt; queued until console_deliver_input(number) takes it on the
- * CPU that runs that guest, and dropped if another one is attached before that. power_off is what Ctrl-A x asks for.
+ * What was typed, from an interrupt; queued until console_deliver_input(number) takes it on the
+ * CPU that runs that guest, or console_take_shell_input() for the shell, and dropped if another one is attached
+ * before that. power_off is what Ctrl-A x asks for.
  */
 void console_input(const uint8_t *bytes, size_t count);
 void console_deliver_input(int number);
+/* Returns how many bytes were typed for the shell, up to size. */
+size_t console_take_shell_input(uint8_t *bytes, size_t size);
 bool console_wants_power_off(void);
 /* Ctrl-A d was typed since this was last asked. */
 bool console_take_dump_request(void);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * COM1, a 16550. A slow line must not slow a guest's exit: once interrupts work, bytes go into a ring
- * that the transmit interrupt empties; only a full ring makes the writer wait. The console's lock
- * (interrupts off) serialises all callers but the interrupt, which takes the ring's own lock.
+ * that the transmit interrupt empties; what does not fit is lost, so the writer asks for room first. Only a
+ * panic, or the time before interrupts, waits. The console's lock (interrupts off) serialises all writers;
+ * the ring's own lock is held for a FIFO's worth at most.
  */
 #include "drivers/host/host_uart.h"
 #include "arch/x86/io.h"
@@ -36,7 +37,7 @@
 
 #define CAUSES_MAX 16u /* at one interrupt: a UART that never settles must not hold the CPU */
 
-#define RING_BYTES 65536u /* a power of two */
+#define RING_BYTES HOST_UART_QUEUE_BYTES
 
 static uint8_t ring[RING_BYTES];
 static unsigned head, tail; /* free running */
@@ -85,9 +86,10 @@ static void uart_write(void *context, const uint8_t *bytes, size_t count)
     if (takes_lock)
         lock_acquire(&ring_lock);
     for (size_t i = 0; i < count; i++) {
-        if (head - tail == RING_BYTES)
+        if (head - tail == RING_BYTES && (!use_interrupts || lock_is_broken))
             drain(RING_BYTES - FIFO_BYTES);
-        ring[head++ % RING_BYTES] = bytes[i];
+        if (head - tail < RING_BYTES)
+            ring[head++ % RING_BYTES] = bytes[i];
     }
     if (!use_interrupts)
         drain(0);
@@ -95,6 +97,18 @@ static void uart_write(void *context, const uint8_t *bytes, size_t count)
         fill_fifo();
     if (takes_lock)
         lock_release(&ring_lock);
+}
+
+size_t host_uart_room(void)
+{
+    return RING_BYTES - (__atomic_load_n(&head, __ATOMIC_RELAXED) - __atomic_load_n(&tail, __ATOMIC_RELAXED));
+}
+
+void host_uart_pump(void)
+{
+    lock_acquire(&ring_lock);
+    fill_fifo();
+    lock_release(&ring_lock);
 }
 
 void host_uart_break_lock(void)
@@ -123,9 +137,7 @@ static void serve_interrupt(void)
 
     while (count < sizeof bytes && (io_in8(COM1 + UART_LSR) & LSR_DR))
         bytes[count++] = io_in8(COM1 + UART_RBR);
-    lock_acquire(&ring_lock);
-    fill_fifo();
-    lock_release(&ring_lock);
+    host_uart_pump();
     if (count > 0)
         on_receive(bytes, count);
 }

@@ -9,6 +9,8 @@
 #include "arch/arch.h"
 #include "kernel/console.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/format.h"
+#include "tests/host/fake/vt100.h"
 
 static unsigned irqs_off;
 
@@ -88,6 +90,7 @@ static void log_text(const char *text)
 static int setup(void **state)
 {
     (void)state;
+    console_end_prompt();
     console_attach(0);
     log_text("\r\n");
     screen_length = 0;
@@ -103,7 +106,7 @@ static void test_a_guests_lines_have_its_name(void **state)
     (void)state;
     say(WEB, "one\r\ntwo\r\n");
     say(DB, "three\n");
-    assert_string_equal(screen, "[web] one\r\n[web] two\r\n[db] three\n");
+    assert_string_equal(screen, "[web] one\r\n[web] two\r\n[db] three\r\n");
 }
 
 static void test_bytes_may_come_one_by_one(void **state)
@@ -111,7 +114,7 @@ static void test_bytes_may_come_one_by_one(void **state)
     (void)state;
     for (const char *c = "ab\r\nc\n\n"; *c; c++)
         console_guest_write(WEB, (const uint8_t *)c, 1);
-    assert_string_equal(screen, "[web] ab\r\n[web] c\n\n");
+    assert_string_equal(screen, "[web] ab\r\n[web] c\r\n\r\n");
 }
 
 static void test_a_line_waits_for_its_end(void **state)
@@ -123,25 +126,38 @@ static void test_a_line_waits_for_its_end(void **state)
     say(DB, "prompt> ");
     say(WEB, "x\n");
     say(DB, "typed\n");
-    assert_string_equal(screen, "log\r\n[web] halfother half\n[web] x\n[db] prompt> typed\n");
+    assert_string_equal(screen, "log\r\n[web] halfother half\r\n[web] x\r\n[db] prompt> typed\r\n");
 }
 
-static void test_a_source_goes_on_in_its_own_line(void **state)
+/* As a terminal would show it in the end: a progress bar is one line. */
+static void test_returns_overwrite(void **state)
 {
     (void)state;
-    say(WEB, "a");
-    say(WEB, "b");
-    say(WEB, "\rc\n");
-    assert_string_equal(screen, "[web] ab\rc\n");
+    say(WEB, "10%");
+    say(WEB, "\r20%");
+    say(WEB, "\r\r30%\r\r\n");
+    assert_string_equal(screen, "[web] 30%\r\n");
 }
 
-/* A CR before the first character must not come behind the name, where it would hide it. */
-static void test_the_name_comes_behind_leading_returns(void **state)
+static void test_only_text_stands_beside_other_lines(void **state)
 {
     (void)state;
-    say(WEB, "one\n\rtwo\n");
-    say(WEB, "\r\r\nx\r\n");
-    assert_string_equal(screen, "[web] one\n\r[web] two\n\r\r\n[web] x\r\n");
+    say(WEB, "\x1b[2J\x1b[1;31mred\x1b[0m\a\b\ttab \xc3\xa9\x1b]0;title\a\x1b(Bx\0337y\x1b[3\n");
+    say(WEB, "m\n\x1b]0;open\nafter\n");
+    assert_string_equal(screen, "[web] red\ttab \xc3\xa9xy\r\n[web] m\r\n\r\n[web] after\r\n");
+}
+
+static void test_a_long_line_comes_in_pieces(void **state)
+{
+    char line[1101];
+
+    (void)state;
+    memset(line, 'x', 1100);
+    line[1100] = '\0';
+    say(WEB, line);
+    say(WEB, "\n");
+    assert_int_equal(screen_length, 6 + 1024 + 2 + 6 + 76 + 2);
+    assert_memory_equal(screen + 6 + 1024, "\r\n[web] x", 9);
 }
 
 static void test_nothing_is_shown_of_nothing(void **state)
@@ -172,7 +188,7 @@ static void test_attaching_ends_the_line(void **state)
     say(DB, "# ");
     console_attach(0);
     say(DB, "ls\n");
-    assert_string_equal(screen, "[web] half\r\n# \r\n[db] ls\n");
+    assert_string_equal(screen, "[web] half\r\n# \r\n[db] ls\r\n");
 }
 
 static void test_guests_are_found_by_name(void **state)
@@ -205,12 +221,13 @@ static void test_escape_attaches(void **state)
     (void)state;
     type("\x01" "2");
     assert_int_equal(console_attached(), DB);
-    assert_string_equal(screen, "console: attached to db\r\n");
+    assert_string_equal(screen, "console: attached to db; Ctrl-A 0 is the shell\r\n");
+    screen_length = 0;
     type("\x01" "9");
     assert_int_equal(console_attached(), DB);
     type("\x01" "0");
     assert_int_equal(console_attached(), 0);
-    assert_string_equal(screen, "console: attached to db\r\nconsole: all guests\r\n");
+    assert_string_equal(screen, "console: shell; Ctrl-A h is help\r\n");
 }
 
 static void test_escape_may_come_in_pieces(void **state)
@@ -330,6 +347,193 @@ static void test_a_guest_that_takes_no_input(void **state)
     assert_int_equal(web.count, 0);
 }
 
+static void test_next_and_previous_guest(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        type("\x01n");
+        assert_int_equal(console_attached(), WEB);
+        type("\x01n\x01n");
+        assert_int_equal(console_attached(), MUTE);
+    }
+    type("\x01p");
+    assert_int_equal(console_attached(), DB);
+    console_attach(0);
+    type("\x01p");
+    assert_int_equal(console_attached(), MUTE);
+}
+
+/* --- lines that look like the hypervisor's --- */
+
+static void test_an_attached_guest_forges_no_event(void **state)
+{
+    static const struct {
+        const char *written, *shown;
+    } cases[] = {
+        {"rm: event=x\n", "rm:\r[web] rm: event=x\n"},
+        {"a\nrm: b\nc", "a\nrm:\r[web] rm: b\nc"},
+        {"a\rrm: b\n", "a\rrm:\r[web] rm: b\n"},
+        {"\x1b[0mrm: b\n", "\x1b[0mrm:\r[web] rm: b\n"},
+        {"r\x1b[1;3m\x01m: b\n", "r\x1b[1;3m\x01m:\r[web] rm: b\n"},
+        {"\x1b]rm: b\n", "\x1b]rm:\r[web] rm: b\n"},
+        {"\x1b[1\rrm: b\n", "\x1b[1\rrm:\r[web] rm: b\n"},
+        {"\x1bMrm: b\n", "\x1bMrm:\r[web] rm: b\n"},
+        {"xrm: b\n", "xrm: b\n"},
+        {"rm -rf: b\n", "rm -rf: b\n"},
+        {"rm:\n b\n", "rm:\n b\n"},
+        {"arm: rrm: \n", "arm: rrm: \n"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        console_attach(WEB);
+        screen_length = 0;
+        for (const char *c = cases[i].written; *c; c++) /* a guest may well write like that */
+            console_guest_write(WEB, (const uint8_t *)c, 1);
+        assert_memory_equal(screen, cases[i].shown, strlen(cases[i].shown));
+        screen_length = 0;
+        console_attach(0);
+    }
+}
+
+/* What stands behind a line of ours starts a line, though the guest has not ended its own. */
+static void test_our_own_line_lends_no_start(void **state)
+{
+    (void)state;
+    console_attach(WEB);
+    say(WEB, "some text");
+    log_text("log\r\n");
+    say(WEB, "rm: event=x\n");
+    assert_string_equal(screen, "some text\r\nlog\r\nrm:\r[web] rm: event=x\n");
+}
+
+static void test_an_open_control_string_does_not_hide_our_lines(void **state)
+{
+    (void)state;
+    console_attach(WEB);
+    say(WEB, "\x1b]0;title");
+    log_text("log\r\n");
+    assert_string_equal(screen, "\x1b]0;title\x18\r\nlog\r\n");
+}
+
+/* --- the shell's row --- */
+
+static struct vt100 terminal;
+
+static void use_terminal(void)
+{
+    vt100_reset(&terminal);
+    vt100_write(&terminal, screen, screen_length);
+}
+
+static void set_prompt(const char *text, size_t cursor)
+{
+    struct console_prompt p = {.length = strlen(text), .cursor = cursor};
+
+    memcpy(p.text, text, p.length);
+    console_set_prompt(&p);
+}
+
+static void test_the_row_stays_below_all_lines(void **state)
+{
+    (void)state;
+    set_prompt("rm> vm st", 6);
+    log_text("log\r\n");
+    say(WEB, "hello");
+    say(WEB, " world\n");
+    set_prompt("rm> vm start", 12);
+    log_text("rm: event=x\r\n");
+    set_prompt("rm> v", 5);
+    use_terminal();
+    assert_string_equal(vt100_row(&terminal, 0), "log");
+    assert_string_equal(vt100_row(&terminal, 1), "[web] hello world");
+    assert_string_equal(vt100_row(&terminal, 2), "rm: event=x");
+    assert_string_equal(vt100_row(&terminal, 3), "rm> v");
+    assert_int_equal(terminal.row, 3);
+    assert_int_equal(terminal.column, 5);
+    assert_non_null(strstr(screen, "\rrm: event=x\r\n")); /* for readers of the log */
+}
+
+static void test_an_ended_row_is_a_line(void **state)
+{
+    (void)state;
+    set_prompt("rm> help", 4);
+    console_end_prompt();
+    console_shell_write("text\r\n", 6);
+    set_prompt("rm> ", 4);
+    use_terminal();
+    assert_string_equal(vt100_row(&terminal, 0), "rm> help");
+    assert_string_equal(vt100_row(&terminal, 1), "text");
+    assert_string_equal(vt100_row(&terminal, 2), "rm>");
+    console_end_prompt();
+    console_end_prompt();
+    assert_int_equal(terminal.row, 2);
+}
+
+static void test_who_is_attached_sees_no_shell(void **state)
+{
+    (void)state;
+    console_attach(WEB);
+    set_prompt("rm> x", 5);
+    console_shell_write("text\r\n", 6);
+    say(WEB, "# ");
+    assert_string_equal(screen, "# ");
+    console_attach(0);
+    use_terminal();
+    assert_string_equal(vt100_row(&terminal, 1), "rm> x");
+    type("\x01" "1");
+    say(WEB, "# ");
+    use_terminal();
+    assert_string_equal(vt100_row(&terminal, 1), "console: attached to web; Ctrl-A 0 is the shell");
+    assert_string_equal(vt100_row(&terminal, 2), "#");
+}
+
+static void test_the_shell_takes_what_is_typed(void **state)
+{
+    uint8_t bytes[4];
+
+    (void)state;
+    type("help");
+    console_deliver_input(WEB);
+    assert_int_equal(console_take_shell_input(bytes, sizeof bytes), 4);
+    assert_memory_equal(bytes, "help", 4);
+    assert_int_equal(console_take_shell_input(bytes, sizeof bytes), 0);
+    console_attach(WEB);
+    type("not for the shell");
+    assert_int_equal(console_take_shell_input(bytes, sizeof bytes), 0);
+}
+
+static void test_a_row_changes_at_any_cursor(void **state)
+{
+    static const char *const rows[] = {"rm> ", "rm> abc", "rm> abd", "r", "rm> abc def", "xx", "rm> abc def ghi"};
+
+    (void)state;
+    for (unsigned from = 0; from < ARRAY_SIZE(rows); from++)
+        for (unsigned to = 0; to < ARRAY_SIZE(rows); to++)
+            for (size_t cursor = 0; cursor <= strlen(rows[from]); cursor++) {
+                size_t target = strlen(rows[to]) - MIN(cursor, strlen(rows[to]));
+
+                console_end_prompt();
+                screen_length = 0;
+                set_prompt(rows[from], cursor);
+                set_prompt(rows[to], target);
+                use_terminal();
+                assert_int_equal(terminal.column, target);
+                assert_memory_equal(terminal.cells[0], rows[to], strlen(rows[to]));
+                assert_int_equal(terminal.cells[0][strlen(rows[to])], ' ');
+            }
+}
+
+/* One keystroke at the end costs one byte of a slow line. */
+static void test_a_typed_character_costs_a_byte(void **state)
+{
+    (void)state;
+    set_prompt("rm> a", 5);
+    screen_length = 0;
+    set_prompt("rm> ab", 6);
+    assert_int_equal(screen_length, 1);
+}
+
 /* --- the ends of things: these leave a mark, and run last --- */
 
 static void test_a_removed_guest_is_left(void **state)
@@ -349,17 +553,54 @@ static void test_a_removed_guest_is_left(void **state)
     assert_int_equal(db.count, 0);
 }
 
+/* A restarted guest keeps its number, and who looked at it. */
+static void test_a_guest_comes_back(void **state)
+{
+    struct console_guest guest = {.name = "db", .receive = receive, .context = &db};
+
+    (void)state;
+    assert_int_equal(console_find_guest("db"), -ENOENT);
+    assert_int_equal(console_add_guest(&guest), DB);
+    assert_int_equal(console_attached(), 0);
+    console_attach(DB);
+    console_remove_guest(DB);
+    assert_int_equal(console_attached(), 0);
+    assert_int_equal(console_add_guest(&guest), DB);
+    assert_int_equal(console_attached(), DB);
+    console_remove_guest(DB);
+    type("v"); /* somebody has begun to work at the shell */
+    assert_int_equal(console_add_guest(&guest), DB);
+    assert_int_equal(console_attached(), 0);
+}
+
+static void test_a_removed_guests_last_line_shows(void **state)
+{
+    (void)state;
+    say(DB, "last words");
+    console_remove_guest(DB);
+    console_remove_guest(DB);
+    assert_string_equal(screen, "[db] last words\r\n");
+}
+
 static void test_tables_have_an_end(void **state)
 {
-    const struct console_guest guest = {.name = "more"};
+    struct console_guest guest = {.name = "more"};
     const struct chardev sink = {NULL, NULL};
     int number = 0;
 
     (void)state;
-    for (int i = MUTE; i < CONSOLE_GUESTS_MAX; i++)
+    for (int i = MUTE; i < CONSOLE_GUESTS_MAX; i++) {
+        format_text(guest.name, sizeof guest.name, "more-%d", i);
         number = console_add_guest(&guest);
+    }
     assert_int_equal(number, CONSOLE_GUESTS_MAX);
+    memcpy(guest.name, "last", 5);
+    assert_int_equal(console_add_guest(&guest), DB); /* which is gone */
+    memcpy(guest.name, "none", 5);
     assert_int_equal(console_add_guest(&guest), -ENOSPC);
+    console_remove_guest(7);
+    assert_int_equal(console_add_guest(&guest), 7);
+    assert_int_equal(console_find_guest("none"), 7);
     for (unsigned i = 0; i < 2 * CONSOLE_SINKS_MAX; i++)
         console_add_sink(&sink);
     log_text("seen once\r\n");
@@ -408,8 +649,9 @@ int main(void)
         cmocka_unit_test_setup(test_a_guests_lines_have_its_name, setup),
         cmocka_unit_test_setup(test_bytes_may_come_one_by_one, setup),
         cmocka_unit_test_setup(test_a_line_waits_for_its_end, setup),
-        cmocka_unit_test_setup(test_a_source_goes_on_in_its_own_line, setup),
-        cmocka_unit_test_setup(test_the_name_comes_behind_leading_returns, setup),
+        cmocka_unit_test_setup(test_returns_overwrite, setup),
+        cmocka_unit_test_setup(test_only_text_stands_beside_other_lines, setup),
+        cmocka_unit_test_setup(test_a_long_line_comes_in_pieces, setup),
         cmocka_unit_test_setup(test_nothing_is_shown_of_nothing, setup),
         cmocka_unit_test_setup(test_the_attached_guest_has_the_screen, setup),
         cmocka_unit_test_setup(test_attaching_ends_the_line, setup),
@@ -425,7 +667,19 @@ int main(void)
         cmocka_unit_test_setup(test_input_is_for_who_was_attached, setup),
         cmocka_unit_test_setup(test_attaching_to_whom_we_are_attached_keeps_the_input, setup),
         cmocka_unit_test_setup(test_a_guest_that_takes_no_input, setup),
+        cmocka_unit_test_setup(test_next_and_previous_guest, setup),
+        cmocka_unit_test_setup(test_an_attached_guest_forges_no_event, setup),
+        cmocka_unit_test_setup(test_our_own_line_lends_no_start, setup),
+        cmocka_unit_test_setup(test_an_open_control_string_does_not_hide_our_lines, setup),
+        cmocka_unit_test_setup(test_the_row_stays_below_all_lines, setup),
+        cmocka_unit_test_setup(test_an_ended_row_is_a_line, setup),
+        cmocka_unit_test_setup(test_who_is_attached_sees_no_shell, setup),
+        cmocka_unit_test_setup(test_the_shell_takes_what_is_typed, setup),
+        cmocka_unit_test_setup(test_a_row_changes_at_any_cursor, setup),
+        cmocka_unit_test_setup(test_a_typed_character_costs_a_byte, setup),
         cmocka_unit_test_setup(test_a_removed_guest_is_left, setup),
+        cmocka_unit_test_setup(test_a_guest_comes_back, setup),
+        cmocka_unit_test_setup(test_a_removed_guests_last_line_shows, setup),
         cmocka_unit_test_setup(test_power_off, setup),
         cmocka_unit_test_setup(test_a_panic_waits_for_no_lock, setup),
         cmocka_unit_test_setup(test_tables_have_an_end, setup),

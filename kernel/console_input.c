@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The multiplexer of the one console: input. Owns the queue of typed bytes, which is always for the one who
+ * is looked at, and the Ctrl-A escape. Its lock and the views are console.c's.
+ */
+#include "kernel/console_view.h"
+
+#define ESCAPE           0x01 /* Ctrl-A, as in QEMU */
+#define INPUT_QUEUE_SIZE 256u
+
+/* Guarded by console_enter. */
+static bool after_escape;
+static bool power_off_asked;
+static bool dump_asked;
+static uint8_t input_queue[INPUT_QUEUE_SIZE];
+static unsigned input_head, input_tail; /* free running */
+
+void console_forget_input(void)
+{
+    input_tail = input_head;
+}
+
+static void queue_byte(uint8_t byte)
+{
+    if (console_target() == CONSOLE_SHELL)
+        console_wake_shell();
+    if (input_head - input_tail < INPUT_QUEUE_SIZE)
+        input_queue[input_head++ % INPUT_QUEUE_SIZE] = byte;
+}
+
+static size_t take_bytes(uint8_t *bytes, size_t size)
+{
+    size_t count = 0;
+
+    while (count < size && input_tail != input_head)
+        bytes[count++] = input_queue[input_tail++ % INPUT_QUEUE_SIZE];
+    return count;
+}
+
+/* --- what follows the escape --- */
+
+static void attach_shell(uint8_t key)
+{
+    (void)key;
+    console_set_view(CONSOLE_SHELL);
+    console_say("console: shell; Ctrl-A h is help");
+}
+
+static void attach_number(int number)
+{
+    const struct console_guest *guest = console_guest_at(number);
+
+    if (!guest)
+        return;
+    console_set_view(number);
+    console_say("console: attached to %s; Ctrl-A 0 is the shell", guest->name);
+}
+
+static void attach_by_digit(uint8_t key)
+{
+    attach_number(key - '0');
+}
+
+/* The next guest that is there in that direction, around; the shell's view counts as before the first one. */
+static void attach_neighbour(uint8_t key)
+{
+    int step = key == 'n' ? 1 : -1, count = console_numbers() + 1, number = console_attached();
+
+    for (int tries = 0; tries < count; tries++) {
+        number = (number + step + count) % count;
+        if (console_guest_at(number)) {
+            attach_number(number);
+            return;
+        }
+    }
+}
+
+static void ask_for_dump(uint8_t key)
+{
+    (void)key;
+    dump_asked = true;
+}
+
+static void ask_for_power_off(uint8_t key)
+{
+    (void)key;
+    power_off_asked = true;
+}
+
+static void show_help(uint8_t key)
+{
+    (void)key;
+    console_say("console: Ctrl-A h help, 0 shell, 1-9 a guest, n p next and previous guest, d dump, x power off, Ctrl-A itself");
+}
+
+static const struct {
+    uint8_t first, last; /* keys */
+    void (*act)(uint8_t key);
+} actions[] = {
+    {'h', 'h', show_help},        {'0', '0', attach_shell},     {'1', '9', attach_by_digit},
+    {'n', 'n', attach_neighbour}, {'p', 'p', attach_neighbour}, {'d', 'd', ask_for_dump},
+    {'x', 'x', ask_for_power_off}, {ESCAPE, ESCAPE, queue_byte},
+};
+
+static void act_on_escape(uint8_t key)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(actions); i++)
+        if (key >= actions[i].first && key <= actions[i].last)
+            actions[i].act(key);
+}
+
+/* --- the interface --- */
+
+void console_input(const uint8_t *bytes, size_t count)
+{
+    uint64_t flags = console_enter();
+
+    for (size_t i = 0; i < count; i++) {
+        if (after_escape)
+            act_on_escape(bytes[i]);
+        else if (bytes[i] != ESCAPE)
+            queue_byte(bytes[i]);
+        after_escape = !after_escape && bytes[i] == ESCAPE;
+    }
+    console_leave(flags);
+}
+
+void console_deliver_input(int number)
+{
+    const struct console_guest *guest;
+    uint8_t bytes[INPUT_QUEUE_SIZE];
+    size_t count = 0;
+    uint64_t flags;
+
+    flags = console_enter();
+    guest = console_guest_at(number);
+    if (guest && number == console_target())
+        count = take_bytes(bytes, sizeof bytes);
+    console_leave(flags);
+    if (count > 0 && guest->receive)
+        guest->receive(guest->context, bytes, count);
+}
+
+size_t console_take_shell_input(uint8_t *bytes, size_t size)
+{
+    uint64_t flags = console_enter();
+    size_t count = console_target() == CONSOLE_SHELL ? take_bytes(bytes, size) : 0;
+
+    console_leave(flags);
+    return count;
+}
+
+bool console_wants_power_off(void)
+{
+    return power_off_asked;
+}
+
+bool console_take_dump_request(void)
+{
+    return __atomic_exchange_n(&dump_asked, false, __ATOMIC_ACQ_REL);
+}
