@@ -74,9 +74,12 @@ void __stack_chk_fail(void)
 static void start_consoles(void)
 {
     struct chardev uart = host_uart_chardev(), e9 = e9_chardev();
+    const struct console_pace pace = {HOST_UART_QUEUE_BYTES, host_uart_room, host_uart_pump};
 
-    if (host_uart_init())
+    if (host_uart_init()) {
         console_add_sink(&uart);
+        console_set_pace(&pace);
+    }
     if (e9_is_present())
         console_add_sink(&e9);
 }
