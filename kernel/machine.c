@@ -672,6 +672,7 @@ static void destroy_vcpu(struct vcpu *vcpu)
         free_page(vcpu->lapic->page);
     free_page(vcpu->xsave_area);
     heap_free(vcpu->lapic);
+    trace_free(vcpu);
     heap_free(vcpu->cpuid);
     heap_free(vcpu);
 }

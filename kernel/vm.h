@@ -10,6 +10,7 @@
 #include "kernel/io_bus.h"
 #include "kernel/lib/lock.h"
 #include "kernel/sched.h"
+#include "kernel/trace.h"
 #include "kernel/vcpu_ops.h"
 #include "kernel/vm_config.h"
 
@@ -49,6 +50,7 @@ struct vcpu {
     bool has_eoi_offer;      /* see pv_eoi.h */
     bool waits_for_sipi;     /* and is halted; see startup.h */
     uint8_t sipi_vector;     /* of the last SIPI; any CPU */
+    bool is_traced;          /* exit_ring gets each exit */
     bool uses_virtual_delivery; /* the engine: the CPU delivers the local APIC's interrupts by itself */
     struct vcpu_exit exit;   /* the last one */
     struct event event;      /* to be delivered at the next entry, before anything else */
@@ -74,6 +76,7 @@ struct vcpu {
     uint64_t mtrr[28];
     uint64_t exits[EXIT_KINDS];
     uint8_t trace[256];      /* kinds of the last exits, by trace_next */
+    struct exit_ring *exit_ring; /* NULL: it was never traced */
     struct decode_cache decode_cache;
 };
 
@@ -129,11 +132,17 @@ void vcpu_dump(struct vcpu *vcpu, const char *why);
 /* Up to count bytes of the guest's code at RIP; returns how many could be read. */
 size_t vcpu_fetch(struct vcpu *vcpu, uint8_t *bytes, size_t count);
 
+/* Since it was made, in ticks: it ran; it was ready and another vCPU ran. Any CPU; may be behind by what goes on now. */
+uint64_t vcpu_run_ticks(const struct vcpu *vcpu);
+uint64_t vcpu_steal_ticks(const struct vcpu *vcpu);
+
 /* On the path of every exit: counts, and keeps the kind. */
 static inline void vcpu_trace(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     vcpu->exits[exit->kind]++;
     vcpu->trace[vcpu->trace_next++] = (uint8_t)exit->kind;
+    if (unlikely(vcpu->is_traced))
+        trace_exit(vcpu, exit);
 }
 
 #endif

@@ -87,6 +87,7 @@ static const struct config_key module_keys[] = {
 /* clang-format on */
 
 static const struct config_table head_table = CONFIG_TABLE(head_keys);
+const struct config_table vm_config_table = CONFIG_TABLE(kernel_keys);
 
 /* store_once keeps a bit for each. */
 _Static_assert(ARRAY_SIZE(kernel_keys) <= 32, "more keys than bits");

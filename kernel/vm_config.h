@@ -117,6 +117,8 @@ PRINTF_LIKE(2, 3) void vm_config_refuse(struct vm_config *vm, const char *format
 
 struct vm_config *vm_config_find(const struct vm_config_set *set, const char *name);
 
+/* The keys of the kernel's line: what a description says of the VM itself. */
+extern const struct config_table vm_config_table;
 extern const struct config_choice vm_format_choices[];
 
 #endif

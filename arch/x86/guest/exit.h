@@ -14,7 +14,11 @@ extern const struct exit_kind_row exit_kinds[EXIT_KINDS];
 /* Handles one exit; the engine acts on the verdict. */
 static inline enum verdict exit_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    return exit_kinds[exit->kind].handle(vcpu, exit);
+    enum verdict verdict = exit_kinds[exit->kind].handle(vcpu, exit);
+
+    if (unlikely(vcpu->is_traced))
+        trace_handled(vcpu);
+    return verdict;
 }
 
 #endif
