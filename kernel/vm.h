@@ -133,8 +133,15 @@ void vcpu_dump(struct vcpu *vcpu, const char *why);
 size_t vcpu_fetch(struct vcpu *vcpu, uint8_t *bytes, size_t count);
 
 /* Since it was made, in ticks: it ran; it was ready and another vCPU ran. Any CPU; may be behind by what goes on now. */
-uint64_t vcpu_run_ticks(const struct vcpu *vcpu);
-uint64_t vcpu_steal_ticks(const struct vcpu *vcpu);
+static inline uint64_t vcpu_run_ticks(const struct vcpu *vcpu)
+{
+    return READ_ONCE(vcpu->task.entity.run_ticks);
+}
+
+static inline uint64_t vcpu_steal_ticks(const struct vcpu *vcpu)
+{
+    return READ_ONCE(vcpu->task.entity.wait_ticks);
+}
 
 /* On the path of every exit: counts, and keeps the kind. */
 static inline void vcpu_trace(struct vcpu *vcpu, const struct vcpu_exit *exit)
