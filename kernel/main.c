@@ -19,6 +19,7 @@
 #include "arch/x86/vmx/vmx_ops.h"
 #include "drivers/host/e9.h"
 #include "drivers/host/host_uart.h"
+#include "drivers/host/keyboard.h"
 #include "drivers/host/screen.h"
 #include "kernel/console.h"
 #include "kernel/control.h"
@@ -35,6 +36,7 @@
 #include "kernel/page.h"
 #include "kernel/pcpu.h"
 #include "kernel/random.h"
+#include "kernel/shell.h"
 #include "kernel/sched.h"
 #include "kernel/stage2.h"
 #include "kernel/timers.h"
@@ -210,7 +212,10 @@ static void on_typed(const uint8_t *bytes, size_t count)
     }
     if (console_take_dump_request())
         machine_dump_all();
-    machine_wake_console();
+    if (console_input_target() == CONSOLE_SHELL)
+        control_wake();
+    else
+        machine_wake_console();
 }
 
 static void on_com1(void)
@@ -229,6 +234,35 @@ static void start_interrupts(void)
     trap_set_handler(VECTOR_COM1, on_com1);
     if (host_ioapic_route_isa(COM1_IRQ, VECTOR_COM1))
         host_uart_use_interrupts(on_typed);
+    trap_set_handler(VECTOR_KEYBOARD, keyboard_poll);
+    if (keyboard_init(&keyboard_host_ports, on_typed))
+        host_ioapic_route_isa(I8042_KEYBOARD_IRQ, VECTOR_KEYBOARD);
+}
+
+/* --- the shell, in the control thread --- */
+
+static struct timer shell_timer;
+static bool shell_tick_is_due;
+
+static void shell_timer_fired(void *context)
+{
+    (void)context;
+    shell_tick_is_due = true;
+    control_wake();
+}
+
+static void serve_shell(void)
+{
+    uint8_t bytes[64];
+    size_t count;
+
+    while ((count = console_take_shell_input(bytes, sizeof bytes)) > 0)
+        shell_input(bytes, count);
+    if (shell_tick_is_due)
+        shell_tick();
+    shell_tick_is_due = false;
+    if (shell_wants_tick() && !shell_timer.armed)
+        timer_arm(&shell_timer, clock_now() + clock_hz());
 }
 
 /* --- VMs --- */
@@ -239,7 +273,8 @@ static void when_idle(void)
 
     log_event("event=idle");
     if (config.on_idle == ON_IDLE_SHELL) {
-        log_info("main", "no VM runs; Ctrl-A x powers off");
+        log_info("main", "no VM runs; help lists the shell's commands, Ctrl-A x powers off");
+        console_attach(CONSOLE_SHELL);
         return;
     }
     log_event("event=exit status=%u", status);
@@ -261,10 +296,13 @@ static void start_vm(struct vm_config *c)
 
 static NORETURN void control_main(void)
 {
+    timer_init(&shell_timer, shell_timer_fired, NULL);
+    shell_init();
     for (unsigned i = 0; i < vm_set.count; i++)
         start_vm(&vm_set.vms[i]);
     for (bool was_idle = false;; control_wait()) {
         manager_run();
+        serve_shell();
         if (manager_is_idle() && !was_idle)
             when_idle();
         was_idle = manager_is_idle();
