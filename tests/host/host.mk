@@ -12,9 +12,12 @@ HOST_EXCLUDED := kernel/lib/string.c kernel/main.c kernel/machine.c kernel/log.c
 HOST_GUEST    := decode emulate gva boot boot_% elf aml acpi_tables access cpuid cr event hypercall io mmio msr pv_eoi pvclock startup steal_time
 HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/*.c drivers/virt/*.c)) \
                  $(filter $(HOST_GUEST:%=arch/x86/guest/%.c),$(wildcard arch/x86/guest/*.c)) \
-                 $(wildcard arch/x86/acpi.c arch/x86/acpi_*.c arch/x86/paging_format.c arch/x86/vmx/ept.c) \
+                 $(wildcard arch/x86/acpi.c arch/x86/acpi_*.c arch/x86/paging_format.c arch/x86/vmx/ept.c arch/x86/vmx/vmx_caps.c) \
                  $(addprefix drivers/host/,terminal.c screen.c vga_text.c framebuffer.c keyboard.c) build/font.c $(wildcard tests/host/fake/*.c)
 HOST_TESTS    := $(patsubst tests/host/%.c,%,$(wildcard tests/host/*_test.c))
+
+# These ask the CPU what it can do, and get a stand-in of arch/x86/cpu.h.
+HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c tests/host/fake/features.c
 
 # The tests of what the others have a stand-in for: linked before the library, so that the real one counts.
 REAL_timer_test := kernel/timer.c
@@ -23,12 +26,13 @@ REAL_panic_test := kernel/panic.c
 define host_rules
 $(HOST_BUILD)/$(1)/%.o: %.c
 	@mkdir -p $$(@D)
-	$(Q)$(1) $(HOST_CFLAGS) $$(if $$(filter tests/%,$$<),,-Wconversion -Wno-sign-conversion) -MMD -MP -c $$< -o $$@
+	$(Q)$(1) $$(HOST_FIRST) $(HOST_CFLAGS) $$(if $$(filter tests/%,$$<),,-Wconversion -Wno-sign-conversion) -MMD -MP -c $$< -o $$@
 $(HOST_BUILD)/$(1)/ringmaster.a: $(HOST_SOURCES:%.c=$(HOST_BUILD)/$(1)/%.o)
 	@rm -f $$@
 	$(Q)ar rcs $$@ $$^
 $(HOST_BUILD)/$(1)/%_test: $(HOST_BUILD)/$(1)/tests/host/%_test.o $(HOST_BUILD)/$(1)/ringmaster.a
 	$(Q)$(1) $(HOST_CFLAGS) $$(filter %.o,$$^) $(HOST_BUILD)/$(1)/ringmaster.a -lcmocka $$(if $$(filter decode%,$$*),-lcapstone) -o $$@
+$(HOST_ASKS_CPU:%.c=$(HOST_BUILD)/$(1)/%.o): HOST_FIRST := -iquote tests/host/fake/include
 HOST_PROGRAMS += $(addprefix $(HOST_BUILD)/$(1)/,$(HOST_TESTS))
 endef
 define host_real_rule

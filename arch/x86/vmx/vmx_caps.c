@@ -116,6 +116,15 @@ static void start_from_fixed_bits(uint32_t allowed[CONTROLS])
     }
 }
 
+static void say_where_to_get_it(void)
+{
+    if (cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR)
+        log_error("preflight", "the hypervisor below does not pass it on; in KVM: kvm_intel's nested, ept and "
+                  "unrestricted_guest = 1, QEMU's -cpu host");
+    else
+        log_error("preflight", "no setting of the firmware adds it: this takes an Intel CPU of 2010 (Westmere) or later");
+}
+
 static bool negotiate(const struct host_config *config)
 {
     uint32_t allowed[CONTROLS];
@@ -133,6 +142,8 @@ static bool negotiate(const struct host_config *config)
             vmx_caps.controls[row->field] |= row->bit;
         }
     }
+    if (!complete)
+        say_where_to_get_it();
     return complete;
 }
 

@@ -30,6 +30,9 @@ extern uint64_t fake_clock, fake_clock_hz;
 /* What was logged last, for tests of error messages. */
 extern char fake_log_last[512];
 extern unsigned fake_log_count;
+/* All lines since the last reset, as far as they fit. */
+extern char fake_log_text[8192];
+void fake_log_reset(void);
 
 /* A line that records. */
 struct fake_irq {
