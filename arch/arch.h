@@ -7,7 +7,7 @@
 
 /* The direct map: where the hypervisor sees a byte of RAM, and back. Only for RAM that the memory map names. */
 void *phys_to_virt(hpa_t address);
-hpa_t virt_to_phys(const void *address);
+hpa_t virt_to_phys(const void *pointer);
 
 /* Maps device memory, uncached, for good. NULL: out of memory. Boot CPU. */
 void *arch_map_device(hpa_t address, uint64_t size);

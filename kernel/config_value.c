@@ -157,7 +157,7 @@ static bool store_choices(const struct config_key *key, void *field, const char 
 /* One element of a list: N or N-M; adds its CPUs to the mask. Returns what follows, or NULL. */
 static const char *read_cpu_range(const char *text, uint64_t *mask)
 {
-    uint64_t first, last;
+    uint64_t first = 0, last;
     const char *end = read_digits(text, &first);
 
     last = first;

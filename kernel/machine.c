@@ -351,7 +351,8 @@ static const struct place port_places[] = {
 };
 
 static const struct place debug_exit_place = {
-    "debug-exit", DEBUG_EXIT_PORT, DEBUG_EXIT_PORTS, IO_WIDTH_1 | IO_WIDTH_2 | IO_WIDTH_4, &debug_exit_ops, DEVICE(debug_exit),
+    "debug-exit", DEBUG_EXIT_PORT, DEBUG_EXIT_PORTS, IO_WIDTH_1 | IO_WIDTH_2 | IO_WIDTH_4, &debug_exit_ops,
+    DEVICE(debug_exit),
 };
 
 static const struct place mmio_places[] = {

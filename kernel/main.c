@@ -132,7 +132,8 @@ static void map_memory(void)
         error = memmap_add(&memory, boot.memory[i].start, boot.memory[i].size, boot.memory[i].type);
     for (unsigned i = 0; i < boot.module_count && !error; i++)
         error = memmap_reserve(&memory, boot.modules[i].start, boot.modules[i].size, MEMMAP_MODULE);
-    error = error ? error : memmap_reserve(&memory, HPA((uint64_t)image_start), (uint64_t)(image_end - image_start), MEMMAP_KERNEL);
+    error = error ? error : memmap_reserve(&memory, HPA((uint64_t)image_start), (uint64_t)(image_end - image_start),
+                                           MEMMAP_KERNEL);
     if (error)
         panic("the memory map has too many ranges");
 }
@@ -173,7 +174,8 @@ static const void *map_firmware(void *context, hpa_t address, uint64_t size)
     const struct memmap_range *r = memmap_find(&memory, address);
 
     (void)context;
-    if (r && r->type != MEMMAP_RESERVED && r->type != MEMMAP_BAD && range_fits(address.value - r->start.value, size, r->size))
+    if (r && r->type != MEMMAP_RESERVED && r->type != MEMMAP_BAD &&
+        range_fits(address.value - r->start.value, size, r->size))
         return phys_to_virt(address);
     return arch_map_device(address, size);
 }
@@ -192,7 +194,8 @@ static void preflight(void)
 
     page_get_stats(&pages);
     log_info("preflight", "CPUs: %u, memory: %lu MiB free of %lu MiB, VT-d: %s", MAX(acpi.cpu_count, 1u),
-             pages.free_pages >> 8, memmap_total_bytes(&memory, MEMMAP_USABLE) >> 20, acpi.has_dmar ? "present, not used" : "none");
+             pages.free_pages >> 8, memmap_total_bytes(&memory, MEMMAP_USABLE) >> 20,
+             acpi.has_dmar ? "present, not used" : "none");
     if (vcpu_ops->probe(&config))
         return;
     log_event("event=exit status=1");

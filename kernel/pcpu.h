@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the hypervisor keeps for each physical CPU. A pcpu is touched by its own CPU only, but for the fields that say otherwise. */
+/*
+ * What the hypervisor keeps for each physical CPU. A pcpu is touched by its own CPU only, but for the fields that
+ * say otherwise.
+ */
 #ifndef KERNEL_PCPU_H
 #define KERNEL_PCPU_H
 

@@ -62,7 +62,10 @@ struct vcpu_ops {
 
     uint64_t (*get)(struct vcpu *vcpu, enum vcpu_register which);
     void (*set)(struct vcpu *vcpu, enum vcpu_register which, uint64_t value);
-    /* What a walk of the guest's page tables needs, and RIP and CS's attributes, in one go: the path of every MMIO access. */
+    /*
+     * What a walk of the guest's page tables needs, and RIP and CS's attributes, in one go: the path of every MMIO
+     * access.
+     */
     void (*get_code_context)(struct vcpu *vcpu, struct gva_context *context, struct code_position *code);
     void (*get_segment)(struct vcpu *vcpu, enum segment_register which, struct segment *segment);
 

@@ -64,7 +64,8 @@ void apic_enable(void)
 {
     set_mode(APIC_BASE_EN | (is_x2apic ? APIC_BASE_EXTD : 0));
     apic_write(APIC_TPR, 0);
-    apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS); /* before the LVT: while disabled its entries stay masked */
+    /* Before the LVT: while disabled its entries stay masked. */
+    apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
     apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
     apic_write(APIC_LVT_LINT1, APIC_LVT_DELIVERY_NMI);
 }

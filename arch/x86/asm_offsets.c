@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Offsets and constants that assembly needs: compiled to assembly text, from which the Makefile makes build/asm_offsets.inc. */
+/*
+ * Offsets and constants that assembly needs: compiled to assembly text, from which the Makefile makes
+ * build/asm_offsets.inc.
+ */
 #include "arch/x86/vmx/vmx.h"
 #include "kernel/vm.h"
 

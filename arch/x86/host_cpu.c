@@ -75,7 +75,8 @@ bool arch_random_seed(void *to, size_t size)
 /* Stacks only: a broken chain must not fault again. */
 static bool is_stack_address(uint64_t address)
 {
-    return IS_ALIGNED(address, 8) && (address >= KERNEL_BASE || (address >= STACKS_BASE && address < STACKS_BASE + GIB(1)));
+    return IS_ALIGNED(address, 8) &&
+           (address >= KERNEL_BASE || (address >= STACKS_BASE && address < STACKS_BASE + GIB(1)));
 }
 
 void arch_backtrace(uint64_t frame, void (*visit)(void *context, uint64_t address), void *context)
@@ -98,5 +99,6 @@ void arch_log_registers(void)
 
     __asm__("mov %%rsp, %0" : "=r"(rsp));
     __asm__("mov %%rbp, %0" : "=r"(rbp));
-    log_error("panic", "rsp %016lx rbp %016lx cr0 %lx cr2 %lx cr3 %lx cr4 %lx", rsp, rbp, read_cr0(), read_cr2(), read_cr3(), read_cr4());
+    log_error("panic", "rsp %016lx rbp %016lx cr0 %lx cr2 %lx cr3 %lx cr4 %lx", rsp, rbp, read_cr0(), read_cr2(),
+              read_cr3(), read_cr4());
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The one home of control-register, flag, exception and CPUID constants (SDM 3A, "Control Registers"). Guests and tests use it too. */
+/*
+ * The one home of control-register, flag, exception and CPUID constants (SDM 3A, "Control Registers"). Guests and
+ * tests use it too.
+ */
 #ifndef ARCH_X86_REGS_H
 #define ARCH_X86_REGS_H
 

@@ -149,7 +149,8 @@ void smp_start_others(const struct acpi_info *acpi, unsigned max_cpus, void (*ma
     }
     page_free(trampoline, PAGE_ORDER_4K);
     paging_drop_boot_tables();
-    log_info("smp", "%u CPU%s online, %s", pcpu_count, pcpu_count > 1 ? "s" : "", apic_is_x2apic() ? "x2APIC" : "xAPIC");
+    log_info("smp", "%u CPU%s online, %s", pcpu_count, pcpu_count > 1 ? "s" : "",
+             apic_is_x2apic() ? "x2APIC" : "xAPIC");
 }
 
 void arch_kick(unsigned cpu)

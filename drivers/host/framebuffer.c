@@ -40,10 +40,11 @@ static size_t expand(uint8_t bits, uint8_t pixels[FONT_WIDTH * SCALE_MAX * PIXEL
 {
     size_t bytes = 0;
 
-    for (unsigned x = 0; x < FONT_WIDTH * scale; x++, bytes += pixel_bytes) {
-        uint32_t pixel = bits & (0x80u >> (x / scale)) ? ink : 0;
+    for (unsigned x = 0; x < FONT_WIDTH; x++) {
+        uint32_t pixel = bits & (0x80u >> x) ? ink : 0;
 
-        memcpy(pixels + bytes, &pixel, pixel_bytes);
+        for (unsigned i = 0; i < scale; i++, bytes += pixel_bytes)
+            memcpy(pixels + bytes, &pixel, pixel_bytes);
     }
     return bytes;
 }

@@ -15,7 +15,7 @@
 #define CHIP_INPUTS    8u
 #define CASCADE        2u
 #define SPURIOUS_INPUT 7u
-#define NONE           -1
+#define NONE           (-1)
 #define PIC_READY      0
 
 /* 82371AB, "Edge/Level Control Registers": IRQ 0, 1, 2, 8 and 13 are always edge-triggered. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Theory: an ELF kernel with a PVH note starts at the note's entry and finds memory map, modules, command line and RSDP. */
+/*
+ * Theory: an ELF kernel with a PVH note starts at the note's entry and finds memory map, modules, command line and
+ * RSDP.
+ */
 #include "tests/host/fake/fake.h"
 #include "tests/host/fake/guest.h"
 #include "tests/host/fake/elf_image.h"

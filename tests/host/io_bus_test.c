@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Theory: whatever address and width a guest uses, a device sees only accesses inside its region, of widths that it takes. */
+/*
+ * Theory: whatever address and width a guest uses, a device sees only accesses inside its region, of widths that it
+ * takes.
+ */
 #include "tests/host/fake/fake.h"
 #include "kernel/lib/lock.h"
 #include "kernel/io_bus.h"

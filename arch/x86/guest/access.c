@@ -59,10 +59,12 @@ static int translate(struct vcpu *vcpu, const struct gva_context *c, gva_t linea
                      struct pieces *p)
 {
     uint32_t error_code;
+    unsigned count;
 
     p->width[0] = (unsigned)MIN(width, PAGE_SIZE - linear.value % PAGE_SIZE);
     p->width[1] = width - p->width[0];
-    for (unsigned i = 0; i < 2 && p->width[i] > 0; i++) {
+    count = p->width[1] ? 2 : 1;
+    for (unsigned i = 0; i < count; i++) {
         gva_t at = GVA(linear.value + (i ? p->width[0] : 0));
         int error = gva_translate(c, at, access, &p->address[i], &error_code);
 

@@ -35,8 +35,10 @@ static inline enum decode_mode access_begin(struct vcpu *vcpu, struct gva_contex
  * Up to 8 bytes, possibly across a page's end. On a fault the guest's exception is raised and -EFAULT
  * returned; of a write that crosses into a page that faults nothing is written.
  */
-MUST_CHECK int access_read(struct vcpu *vcpu, const struct gva_context *context, gva_t linear, unsigned width, uint64_t *value);
-MUST_CHECK int access_write(struct vcpu *vcpu, const struct gva_context *context, gva_t linear, unsigned width, uint64_t value);
+MUST_CHECK int access_read(struct vcpu *vcpu, const struct gva_context *context, gva_t linear, unsigned width,
+                           uint64_t *value);
+MUST_CHECK int access_write(struct vcpu *vcpu, const struct gva_context *context, gva_t linear, unsigned width,
+                            uint64_t value);
 
 /* Would a write go through? Raises what it would raise. */
 MUST_CHECK int access_probe_write(struct vcpu *vcpu, const struct gva_context *context, gva_t linear, unsigned width);

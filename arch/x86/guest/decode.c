@@ -56,10 +56,10 @@ static const struct opcode groups[GROUP_COUNT][8] = {
 
 /* The four forms with ModRM of one two-operand operation, as they follow each other in the map. */
 #define ALU_ROW(op)                                                                                \
-    [8 * (op - OP_ADD)]     = {op, TO_MEM | REG | BYTE},                                           \
-    [8 * (op - OP_ADD) + 1] = {op, TO_MEM | REG},                                                  \
-    [8 * (op - OP_ADD) + 2] = {op, REG | BYTE},                                                    \
-    [8 * (op - OP_ADD) + 3] = {op, REG}
+    [8 * ((op) - OP_ADD)]     = {(op), TO_MEM | REG | BYTE},                                       \
+    [8 * ((op) - OP_ADD) + 1] = {(op), TO_MEM | REG},                                              \
+    [8 * ((op) - OP_ADD) + 2] = {(op), REG | BYTE},                                                \
+    [8 * ((op) - OP_ADD) + 3] = {(op), REG}
 
 /* An instruction that exists for bytes at an even opcode and for wider operands at the next one. */
 #define PAIR(even, op, flags) [even] = {op, (flags) | BYTE}, [(even) + 1] = {op, flags}
@@ -112,7 +112,7 @@ static const struct opcode three_byte_map[256] = {
 
 /* SDM 2A, "LOCK": all else raises #UD, and so do these unless memory is the destination. */
 #define LOCKABLE                                                                            \
-    (BIT(OP_ADD) | BIT(OP_ADC) | BIT(OP_AND) | BIT(OP_BTC) | BIT(OP_BTR) | BIT(OP_BTS) |    \
+    (BIT(OP_ADD) | BIT(OP_ADC) | BIT(OP_AND) | BIT(OP_BTC) | BIT(OP_BTR) | BIT(OP_BTS) |           \
      BIT(OP_CMPXCHG) | BIT(OP_DEC) | BIT(OP_INC) | BIT(OP_NEG) | BIT(OP_NOT) | BIT(OP_OR) | \
      BIT(OP_SBB) | BIT(OP_SUB) | BIT(OP_XOR) | BIT(OP_XADD) | BIT(OP_XCHG))
 

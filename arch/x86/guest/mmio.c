@@ -22,8 +22,8 @@ struct mmio {
 };
 
 /*
- * The exit already says where the operand is, and that it is not RAM: no walk for an instruction with one memory operand that
- * stays in its page. The bits within the page show that it is the same access.
+ * The exit already says where the operand is, and that it is not RAM: no walk for an instruction with one memory
+ * operand that stays in its page. The bits within the page show that it is the same access.
  */
 static inline bool is_the_faulted_one(gpa_t faulted, uint64_t linear, unsigned width)
 {

@@ -152,7 +152,8 @@ static bool write_tsc_adjust(struct vcpu *vcpu, uint32_t index, uint64_t value)
 /* MTRRs are remembered, not obeyed: guests' RAM is write-back and devices are emulated, whatever they say. */
 static uint64_t *mtrr_slot(struct vcpu *vcpu, uint32_t index)
 {
-    static const uint16_t fixed[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f, 0x2ff};
+    static const uint16_t fixed[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+                                     0x26b, 0x26c, 0x26d, 0x26e, 0x26f, 0x2ff};
 
     if (index <= MSR_IA32_MTRR_PHYSMASK7)
         return &vcpu->mtrr[index - MSR_IA32_MTRR_PHYSBASE0];

@@ -239,7 +239,10 @@ static void allow_msr(struct vcpu *vcpu, uint32_t index, bool is_write)
     bitmap[(index & 0x1fff) / 8] &= (uint8_t)~(1u << index % 8);
 }
 
-/* x2APIC registers that the CPU serves from the page, and the control that makes it do so; the others are computed, or do not exist. */
+/*
+ * x2APIC registers that the CPU serves from the page, and the control that makes it do so; the others are
+ * computed, or do not exist.
+ */
 static const struct x2apic_row {
     uint16_t first, last;
     bool is_write;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VT-x by the manual: field encodings, control bits, exit reasons, the instructions (SDM 3C, "VMX Non-Root Operation" and appendices). */
+/*
+ * VT-x by the manual: field encodings, control bits, exit reasons, the instructions (SDM 3C, "VMX Non-Root
+ * Operation" and appendices).
+ */
 #ifndef ARCH_X86_VMX_VMX_H
 #define ARCH_X86_VMX_VMX_H
 

@@ -53,7 +53,8 @@ static bool wants_register_virtualization(const struct host_config *c)
  */
 static bool wants_virtual_interrupts(const struct host_config *c)
 {
-    return wants_register_virtualization(c) && c->virtual_interrupt_delivery && !(cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR);
+    return wants_register_virtualization(c) && c->virtual_interrupt_delivery &&
+           !(cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR);
 }
 
 static const struct control_row rows[] = {
@@ -122,7 +123,8 @@ static void say_where_to_get_it(void)
         log_error("preflight", "the hypervisor below does not pass it on; in KVM: kvm_intel's nested, ept and "
                   "unrestricted_guest = 1, QEMU's -cpu host");
     else
-        log_error("preflight", "no setting of the firmware adds it: this takes an Intel CPU of 2010 (Westmere) or later");
+        log_error("preflight", "no setting of the firmware adds it: this takes an Intel CPU of 2010 (Westmere) "
+                  "or later");
 }
 
 static bool negotiate(const struct host_config *config)
@@ -174,8 +176,8 @@ static bool is_ept_usable(void)
 
     if ((vmx_caps.ept_vpid & needed) == needed)
         return true;
-    log_error("preflight", "EPT lacks 4-level walks, write-back tables or single-context INVEPT (IA32_VMX_EPT_VPID_CAP %#lx)",
-              vmx_caps.ept_vpid);
+    log_error("preflight", "EPT lacks 4-level walks, write-back tables or single-context INVEPT "
+              "(IA32_VMX_EPT_VPID_CAP %#lx)", vmx_caps.ept_vpid);
     return false;
 }
 
@@ -195,7 +197,8 @@ static unsigned ept_leaf_levels(const struct host_config *config)
 {
     if (!config->ept_large_pages)
         return PT_LEAF_4K;
-    return PT_LEAF_4K | (vmx_caps.ept_vpid & EPT_CAP_2M ? PT_LEAF_2M : 0) | (vmx_caps.ept_vpid & EPT_CAP_1G ? PT_LEAF_1G : 0);
+    return PT_LEAF_4K | (vmx_caps.ept_vpid & EPT_CAP_2M ? PT_LEAF_2M : 0) |
+           (vmx_caps.ept_vpid & EPT_CAP_1G ? PT_LEAF_1G : 0);
 }
 
 static void report(void)
@@ -216,14 +219,15 @@ static void report(void)
     log_info("preflight", "VT-x: yes, EPT: yes (%s%s4K pages), unrestricted guest: yes",
              vmx_caps.ept_vpid & EPT_CAP_1G ? "1G, " : "", vmx_caps.ept_vpid & EPT_CAP_2M ? "2M, " : "");
     for (unsigned i = 0; i < ARRAY_SIZE(optional); i++)
-        log_info("preflight", "%s: %s", optional[i].name, vmx_has(optional[i].field, optional[i].bit) ? "used" : "not used");
+        log_info("preflight", "%s: %s", optional[i].name,
+                 vmx_has(optional[i].field, optional[i].bit) ? "used" : "not used");
 }
 
 bool vmx_probe(const struct host_config *config)
 {
     if (!(cpuid(1, 0).ecx & CPUID_1_ECX_VMX)) {
-        log_error("preflight", "VT-x is missing: this CPU has none (CPUID.1:ECX.VMX), or the firmware or the emulator hides it; "
-                  "turn on \"Intel Virtualization Technology\" in the firmware's set-up");
+        log_error("preflight", "VT-x is missing: this CPU has none (CPUID.1:ECX.VMX), or the firmware or the "
+                  "emulator hides it; turn on \"Intel Virtualization Technology\" in the firmware's set-up");
         return false;
     }
     if (!is_enabled_by_firmware()) {

@@ -15,7 +15,10 @@
 #include "kernel/lib/assert.h"
 #include "kernel/log.h"
 
-/* An event that the exit interrupted is delivered again (SDM 3C, "Information for VM Exits That Occur During Event Delivery"). */
+/*
+ * An event that the exit interrupted is delivered again (SDM 3C, "Information for VM Exits That Occur During Event
+ * Delivery").
+ */
 static void keep_interrupted_event(struct vcpu *vcpu)
 {
     static const uint8_t types[] = {
@@ -47,7 +50,10 @@ static void keep_interrupted_event(struct vcpu *vcpu)
 
 /* --- filling in: one function a kind that needs one --- */
 
-/* The exit leaves NMIs blocked until an IRET (SDM 3C, "Loading Host Non-Register State"); the handler of vector 2 ends in one. */
+/*
+ * The exit leaves NMIs blocked until an IRET (SDM 3C, "Loading Host Non-Register State"); the handler of vector 2
+ * ends in one.
+ */
 static void take_nmi(void)
 {
     __asm__ volatile("int %0" : : "i"(X86_NMI) : "memory");

@@ -315,7 +315,8 @@ static void vmx_set(struct vcpu *vcpu, enum vcpu_register which, uint64_t value)
     if (which == VCPU_CR0 || which == VCPU_CR4)
         flush_linear(vcpu);
     if (which == VCPU_EFER)
-        vmwrite(VMCS_ENTRY_CONTROLS, vmx_caps.controls[CONTROL_ENTRY] | (value & EFER_LMA ? ENTRY_IA32E_MODE_GUEST : 0));
+        vmwrite(VMCS_ENTRY_CONTROLS,
+                vmx_caps.controls[CONTROL_ENTRY] | (value & EFER_LMA ? ENTRY_IA32E_MODE_GUEST : 0));
 }
 
 static void vmx_get_segment(struct vcpu *vcpu, enum segment_register which, struct segment *s)
