@@ -18,7 +18,7 @@ help:
 	@echo 'make iso            $(ISO) from ISO_CONFIG=$(ISO_CONFIG)'
 	@echo 'make host-test      unit tests only; one module: make host-test T=uart_test'
 	@echo 'make bench          what exits cost, as a table and build/bench.json'
-	@echo 'make lint           layers, layout and static analysis of the source'
+	@echo 'make lint           layers, form and static analysis of the source'
 	@echo 'make gdb            boot in QEMU and wait for gdb, which is started'
 	@echo 'make clean          remove build/'
 	@echo
@@ -54,7 +54,8 @@ layers:
 	@scripts/layers
 
 lint: layers
-	@scripts/setup lint
+	@scripts/setup base lint
+	@+$(SUBMAKE) $(KERNEL_ELF) compile-commands
 	@scripts/lint
 
 gdb: $(ISO)
