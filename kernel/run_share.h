@@ -5,7 +5,8 @@
 
 #include "kernel/runqueue.h"
 
-#define RUN_SHARE_CHARGE_MAX BIT(28) /* ticks; longer ones count as this: with no company, current may have run for years */
+/* Ticks; longer ones count as this: with no company, current may have run for years. */
+#define RUN_SHARE_CHARGE_MAX BIT(28)
 
 /* Virtual times wrap. */
 static inline bool run_share_is_earlier(uint64_t a, uint64_t b)

@@ -26,7 +26,10 @@ struct run_tree {
     uint64_t next_age;
 };
 
-/* The entity's eligible time and cpus do not change while it is in the tree. Orders are less than 2^63 apart, and may wrap. */
+/*
+ * The entity's eligible time and cpus do not change while it is in the tree. Orders are less than 2^63 apart, and may
+ * wrap.
+ */
 void run_tree_insert(struct run_tree *tree, struct sched_entity *e, uint64_t order);
 void run_tree_remove(struct run_tree *tree, struct sched_entity *e);
 

@@ -7,7 +7,8 @@
  * is owed or owes, is ever much above a slice.
  *
  * Of our own: one that wakes up with no debt is the first of all, and has slice_min for what it woke up for, which
- * others that wake up wait for; then it asks for slices as all do. That it runs at once wins it nothing in the long run, since what it runs too much is a debt.
+ * others that wake up wait for; then it asks for slices as all do. That it runs at once wins it nothing in the long
+ * run, since what it runs too much is a debt.
  */
 #include "kernel/runqueue.h"
 #include "kernel/lib/assert.h"
