@@ -6,6 +6,7 @@ Q      := $(if $(filter 0,$(V)),@)
 
 include kernel/kernel.mk
 include tests/host/host.mk
+include tests/fuzz/fuzz.mk
 include guests/guests.mk
 include guests/linux/linux.mk
 include tests/lab/lab.mk

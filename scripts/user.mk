@@ -7,10 +7,11 @@ KERNEL_ELF   ?= build/ringmaster.elf
 ISO          := build/ringmaster.iso
 ISO_CONFIG   ?= configs/default.toml
 RUN_FLAGS    ?= --cpus 2 --memory 1024
+FUZZ_SECONDS ?= 10
 PYTEST       := /usr/bin/python3 -m pytest
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help setup iso run test test-programs bench lint layers gdb compile-commands
+.PHONY: help setup iso run test test-programs bench fuzz coverage lint layers gdb compile-commands
 help:
 	@echo 'make                build $(KERNEL_ELF)'
 	@echo 'make run            install what is missing, build, boot $(ISO), console on this terminal'
@@ -18,6 +19,8 @@ help:
 	@echo 'make iso            $(ISO) from ISO_CONFIG=$(ISO_CONFIG)'
 	@echo 'make host-test      unit tests only; one module: make host-test T=uart_test'
 	@echo 'make bench          what exits cost, as a table and build/bench.json'
+	@echo 'make fuzz           each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS); one of them: make fuzz T=virtio'
+	@echo 'make coverage       what the unit tests reach, and build/coverage/index.html'
 	@echo 'make lint           layers, form and static analysis of the source'
 	@echo 'make gdb            boot in QEMU and wait for gdb, which is started'
 	@echo 'make clean          remove build/'
@@ -49,6 +52,16 @@ bench:
 	@scripts/setup
 	@+$(SUBMAKE) $(KERNEL_ELF) guests
 	@tests/bench/run
+
+fuzz:
+	@scripts/setup
+	@+$(SUBMAKE) fuzz-programs
+	@tests/fuzz/run --seconds $(FUZZ_SECONDS) $(T)
+
+coverage:
+	@scripts/setup base coverage
+	@+$(SUBMAKE) coverage-programs
+	@scripts/coverage
 
 layers:
 	@scripts/layers

@@ -4,7 +4,15 @@
 HOST_COMPILERS ?= gcc clang
 HOST_BUILD     := build/host
 HOST_CFLAGS    := -std=gnu17 -g -O1 -I. -Wall -Wextra -Werror -Wshadow -Wundef -Wvla \
-                  -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+                  -fno-omit-frame-pointer
+# A flavour of objects is a folder of build/host: a compiler, or the use that they are for.
+HOST_CC_fuzz      := clang
+HOST_CC_coverage  := gcc
+HOST_SANITIZE     := -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST_FLAGS_gcc    := $(HOST_SANITIZE)
+HOST_FLAGS_clang  := $(HOST_SANITIZE)
+HOST_FLAGS_fuzz   := $(HOST_SANITIZE) -fsanitize=fuzzer-no-link -O2
+HOST_FLAGS_coverage := --coverage -fprofile-abs-path -O0
 
 # What needs a CPU, a real machine or libc's own names is not hosted; fake/ has stand-ins for some of it.
 HOST_EXCLUDED := kernel/lib/string.c kernel/main.c kernel/machine.c kernel/log.c kernel/panic.c \
@@ -23,30 +31,34 @@ HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c tests/host/fake/features.c
 REAL_timer_test := kernel/timer.c
 REAL_panic_test := kernel/panic.c
 
+# $(1) flavour
 define host_rules
 $(HOST_BUILD)/$(1)/%.o: %.c
 	@mkdir -p $$(@D)
-	$(Q)$(1) $$(HOST_FIRST) $(HOST_CFLAGS) $$(if $$(filter tests/%,$$<),,-Wconversion -Wno-sign-conversion) -MMD -MP -c $$< -o $$@
+	$(Q)$(or $(HOST_CC_$(1)),$(1)) $$(HOST_FIRST) $(HOST_CFLAGS) $(HOST_FLAGS_$(1)) $$(if $$(filter tests/%,$$<),,-Wconversion -Wno-sign-conversion) -MMD -MP -c $$< -o $$@
 $(HOST_BUILD)/$(1)/ringmaster.a: $(HOST_SOURCES:%.c=$(HOST_BUILD)/$(1)/%.o)
 	@rm -f $$@
 	$(Q)ar rcs $$@ $$^
 $(HOST_BUILD)/$(1)/%_test: $(HOST_BUILD)/$(1)/tests/host/%_test.o $(HOST_BUILD)/$(1)/ringmaster.a
-	$(Q)$(1) $(HOST_CFLAGS) $$(filter %.o,$$^) $(HOST_BUILD)/$(1)/ringmaster.a -lcmocka $$(if $$(filter decode%,$$*),-lcapstone) -o $$@
+	$(Q)$(or $(HOST_CC_$(1)),$(1)) $(HOST_CFLAGS) $(HOST_FLAGS_$(1)) $$(filter %.o,$$^) $(HOST_BUILD)/$(1)/ringmaster.a -lcmocka $$(if $$(filter decode%,$$*),-lcapstone) -o $$@
 $(HOST_ASKS_CPU:%.c=$(HOST_BUILD)/$(1)/%.o): HOST_FIRST := -iquote tests/host/fake/include
-HOST_PROGRAMS += $(addprefix $(HOST_BUILD)/$(1)/,$(HOST_TESTS))
 endef
 define host_real_rule
 $(HOST_BUILD)/$(1)/$(2): $(REAL_$(2):%.c=$(HOST_BUILD)/$(1)/%.o)
 endef
-$(foreach compiler,$(HOST_COMPILERS),$(eval $(call host_rules,$(compiler)))\
-    $(foreach test,$(HOST_TESTS),$(eval $(call host_real_rule,$(compiler),$(test)))))
+$(foreach flavour,$(HOST_COMPILERS) fuzz coverage,$(eval $(call host_rules,$(flavour)))\
+    $(foreach test,$(HOST_TESTS),$(eval $(call host_real_rule,$(flavour),$(test)))))
+HOST_PROGRAMS := $(foreach compiler,$(HOST_COMPILERS),$(HOST_TESTS:%=$(HOST_BUILD)/$(compiler)/%))
 .SECONDARY:
 
-.PHONY: host-programs host-test
+.PHONY: host-programs host-test coverage-programs
 host-programs: $(HOST_PROGRAMS)
 
 # For one's own work; `make test` runs the same programs through pytest. One module: make host-test T=uart_test
 host-test: $(if $(T),$(foreach c,$(HOST_COMPILERS),$(HOST_BUILD)/$(c)/$(T)),$(HOST_PROGRAMS))
 	@for p in $^; do ./$$p || exit 1; done
+
+# What the tests reach, for scripts/coverage: it runs them.
+coverage-programs: $(HOST_TESTS:%=$(HOST_BUILD)/coverage/%)
 
 -include $(HOST_PROGRAMS:=.d) $(shell find $(HOST_BUILD) -name '*.d' 2>/dev/null)
