@@ -8,7 +8,7 @@ LAB_MODULES := irqbypass kvm kvm-intel scsi_common scsi_mod libata ata_piix cdro
 .PHONY: lab
 lab: $(LAB_BUILD)/snapshot/complete
 
-$(LAB_BUILD)/e9cat: $(LAB_SOURCES)/e9cat.c
+$(LAB_BUILD)/e9cat $(LAB_BUILD)/kvmbench: $(LAB_BUILD)/%: $(LAB_SOURCES)/%.c
 	@mkdir -p $(@D)
 	$(Q)gcc -O2 -Wall -Wextra -Werror -static $< -o $@
 

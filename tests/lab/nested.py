@@ -46,9 +46,8 @@ class Level1(Bochs):
         return Session(self, process, master, slave, workdir)
 
 
-class NestedQemu(Level1):
-    name = "lab"
-    power_off_seconds = 120  # level 1 has to end QEMU and itself
+class Level1Job(Level1):
+    """A snapshot of level 1, resumed with a job on the second CD; fill_job() says which."""
 
     def check(self):
         super().check()
@@ -61,14 +60,15 @@ class NestedQemu(Level1):
         (workdir / "debugger.rc").write_text("c\n")
         return self.launch([self.program, "-q", "-r", str(view), "-rc", str(workdir / "debugger.rc")], workdir)
 
+    def fill_job(self, folder):
+        """Put into the folder what the job needs, and return its script."""
+        raise NotImplementedError
+
     def make_job(self, workdir):
-        """The CD with the ISO under test and what level 1 shall do with it."""
         folder, job = workdir / "job", workdir / "job.iso"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        os.link(self.spec.iso, folder / "test.iso")
-        (folder / "job.sh").write_text(
-            f"qemu {QEMU_OPTIONS} -m {self.spec.memory} -smp {self.spec.cpus}\necho \"L1: qemu status $?\"\n")
+        (folder / "job.sh").write_text(self.fill_job(folder))
         subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(job), str(folder)],
                        check=True, capture_output=True)
         shutil.rmtree(folder)
@@ -98,3 +98,14 @@ class NestedQemu(Level1):
         ):
             text = re.sub(pattern, line, text, flags=re.MULTILINE)
         return text
+
+
+class NestedQemu(Level1Job):
+    """The ISO under test in QEMU/KVM with nested VMX."""
+
+    name = "lab"
+    power_off_seconds = 120  # level 1 has to end QEMU and itself
+
+    def fill_job(self, folder):
+        os.link(self.spec.iso, folder / "test.iso")
+        return f"qemu {QEMU_OPTIONS} -m {self.spec.memory} -smp {self.spec.cpus}\necho \"L1: qemu status $?\"\n"
