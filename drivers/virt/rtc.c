@@ -143,12 +143,12 @@ static int64_t next_periodic(const struct rtc *rtc, int64_t after)
 
     if (rate == 0 || !is_divider_running(rtc))
         return NEVER;
-    return ((after >> shift) + 1) << shift;
+    return ((after >> shift) + 1) * ((int64_t)1 << shift); /* no shift: before 1970 it is negative */
 }
 
 static int64_t next_update(const struct rtc *rtc, int64_t after)
 {
-    return is_updating(rtc) ? (seconds_of(after) + 1) << CRYSTAL_SHIFT : NEVER;
+    return is_updating(rtc) ? (seconds_of(after) + 1) * CRYSTAL_HZ : NEVER;
 }
 
 #define ALARM_ANY (~0u)
@@ -185,7 +185,7 @@ static int64_t next_alarm(const struct rtc *rtc, int64_t after)
         else if (!is_match(second, t % 60))
             t++;
         else
-            return (first + (t - start)) << CRYSTAL_SHIFT;
+            return (first + (t - start)) * CRYSTAL_HZ;
     }
 }
 
@@ -307,7 +307,7 @@ static void write_control(struct rtc *rtc, uint8_t index, uint8_t value)
     refresh_date(rtc);
     rtc->cmos[index] = value;
     if (!had_divider && is_divider_running(rtc))
-        set_time(rtc, (seconds_of(now_periods(rtc)) << CRYSTAL_SHIFT) + RESTART_PERIODS);
+        set_time(rtc, seconds_of(now_periods(rtc)) * CRYSTAL_HZ + RESTART_PERIODS);
     if (!was_updating && is_updating(rtc))
         commit_date(rtc);
 }

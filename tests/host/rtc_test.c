@@ -358,6 +358,27 @@ static void setting_the_clock_moves_the_alarm(void **state)
     assert_int_equal(irq.rises, 1);
 }
 
+/* Found by tests/fuzz: a negative time was shifted to the left. */
+static void a_clock_before_1970_ticks_as_well(void **state)
+{
+    (void)state;
+    set_clock(0x19, 0x50, 0x12, 0x31, 0x23);
+    put(RTC_A, RTC_A_DV_32KHZ | 15); /* twice a second */
+    put(RTC_HOURS_ALARM, 0xff);
+    put(RTC_MINUTES_ALARM, 0x59);
+    put(RTC_SECONDS_ALARM, 0x00);
+    put(RTC_B, RTC_B_24H | RTC_B_PIE | RTC_B_UIE | RTC_B_AIE);
+    advance_ms(1000);
+    assert_date("1950-12-31 23:59:00 1");
+    assert_true(irq.level);
+    assert_int_equal(get(RTC_C) & (RTC_C_PF | RTC_C_UF | RTC_C_AF), RTC_C_PF | RTC_C_UF | RTC_C_AF);
+
+    put(RTC_A, 0x70); /* the divider is held, and goes on */
+    put(RTC_A, RTC_A_DV_32KHZ);
+    advance_ms(600);
+    assert_date("1950-12-31 23:59:01 1");
+}
+
 static void cmos_describes_the_memory(void **state)
 {
     unsigned sum = 0;
@@ -438,6 +459,7 @@ int main(void)
         cmocka_unit_test_setup(flags_rise_without_timers, set_up),
         cmocka_unit_test_setup(what_is_read_does_not_interrupt_again, set_up),
         cmocka_unit_test_setup(setting_the_clock_moves_the_alarm, set_up),
+        cmocka_unit_test_setup(a_clock_before_1970_ticks_as_well, set_up),
         cmocka_unit_test_setup(cmos_describes_the_memory, set_up),
         cmocka_unit_test_setup(port_70_masks_nmi_and_cannot_be_read, set_up),
         cmocka_unit_test_setup(reset_keeps_what_has_a_battery, set_up),
