@@ -17,7 +17,8 @@ uint64_t arch_irq_save(void);
 void arch_irq_restore(uint64_t flags);
 
 /*
- * Interrupts come in, which are off otherwise in C, and are off again on return: those that are pending, or whatever comes next.
+ * Interrupts come in, which are off otherwise in C, and are off again on return: those that are pending, or whatever
+ * comes next.
  * One that came before is not slept over.
  */
 void arch_take_interrupts(void);

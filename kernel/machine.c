@@ -189,7 +189,8 @@ static int add_extent(struct vm *vm, uint64_t gpa, uint64_t wanted, uint64_t *go
             return -ENOMEM;
     *got = PAGE_SIZE << order;
     zero_slowly(phys_to_virt(block), *got);
-    if (stage2_map(vm->stage2, GPA(gpa), block, *got) == 0 && guest_mem_add(&vm->mem, GPA(gpa), *got, phys_to_virt(block)) == 0)
+    if (stage2_map(vm->stage2, GPA(gpa), block, *got) == 0 &&
+        guest_mem_add(&vm->mem, GPA(gpa), *got, phys_to_virt(block)) == 0)
         return 0;
     page_free(block, order);
     return -ENOMEM;
@@ -267,7 +268,8 @@ static int fill_vcpu(struct vcpu *vcpu)
     vcpu->physical_bits = (uint8_t)guest_cpuid_find(vcpu->cpuid, 0x80000008, 0)->eax;
     vcpu->has_1g_pages = guest_cpuid_find(vcpu->cpuid, 0x80000001, 0)->edx & CPUID_81_EDX_PAGE1GB;
     /* The VM's cap is shared out: a vCPU alone cannot use it up for the others. */
-    task_init(&vcpu->task, vcpu, vm->config->weight, (vm->config->cap + vm->config->vcpus - 1) / vm->config->vcpus, vm->config->cpus);
+    task_init(&vcpu->task, vcpu, vm->config->weight,
+              (vm->config->cap + vm->config->vcpus - 1) / vm->config->vcpus, vm->config->cpus);
     error = vcpu_ops->vcpu_create(vcpu);
     if (!error && !vcpu->uses_virtual_delivery)
         guest_cpuid_offer_pv_eoi(vcpu->cpuid);
@@ -381,7 +383,8 @@ static const struct io_region lapic_region = {
 /* Overlaps are bugs of the tables above. */
 static void place(struct io_bus *bus, struct platform *p, const struct place *at)
 {
-    struct io_region region = {at->name, at->base, at->size, at->widths, at->ops, (char *)p + at->device, &p->vm->device_lock};
+    struct io_region region = {at->name, at->base, at->size, at->widths, at->ops, (char *)p + at->device,
+                               &p->vm->device_lock};
     int error = io_bus_add(bus, &region);
 
     ASSERT(!error);

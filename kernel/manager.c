@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Slots, and what each state allows. A VM ends in two steps: its vCPUs leave the scheduler one by one, each on its CPU; the
- * last one wakes the control thread, which reports, takes the VM apart and starts it again if its description says so.
+ * Slots, and what each state allows. A VM ends in two steps: its vCPUs leave the scheduler one by one, each on its
+ * CPU; the last one wakes the control thread, which reports, takes the VM apart and starts it again if its
+ * description says so.
  */
 #include "kernel/manager.h"
 #include "kernel/console.h"
@@ -36,7 +37,8 @@ static struct timer restart_timer;
 static bool any_failed;
 
 static const char *const state_names[VM_STATES] = {
-    [VM_EMPTY] = "empty", [VM_CREATED] = "created", [VM_RUNNING] = "running", [VM_PAUSED] = "paused", [VM_STOPPING] = "stopping",
+    [VM_EMPTY] = "empty", [VM_CREATED] = "created", [VM_RUNNING] = "running", [VM_PAUSED] = "paused",
+    [VM_STOPPING] = "stopping",
 };
 
 const char *vm_state_name(enum vm_state state)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Tasks and CPUs. Which of a CPU's tasks is next is runqueue.c's question; here are wake-ups, placement, idling and
- * taking from other CPUs. Invariants: a task is in the queue of task.cpu exactly while READY or RUNNING; nobody holds two
- * queue locks; a CPU whose queue got something that it does not know of is kicked after that.
+ * taking from other CPUs. Invariants: a task is in the queue of task.cpu exactly while READY or RUNNING; nobody
+ * holds two queue locks; a CPU whose queue got something that it does not know of is kicked after that.
  */
 #include "kernel/sched.h"
 #include "arch/arch.h"
@@ -39,7 +39,9 @@ static struct pcpu *lock_queue_of(const struct task *task)
     }
 }
 
-/* Whoever runs there comes back to the queue: it has to give way, or needs an end of its slice now that somebody waits. */
+/*
+ * Whoever runs there comes back to the queue: it has to give way, or needs an end of its slice now that somebody waits.
+ */
 static bool disturb(struct pcpu *cpu, uint64_t now)
 {
     struct task *running = cpu->running;
@@ -212,7 +214,8 @@ static void balance(struct pcpu *cpu, uint64_t now)
         return;
     cpu->next_balance = now + clock_ticks_from_ns(BALANCE_NS);
     busiest = busiest_cpu();
-    if (busiest != cpu && runqueue_ready_count(&busiest->queue) > 0 && runqueue_load(&busiest->queue) > runqueue_load(&cpu->queue))
+    if (busiest != cpu && runqueue_ready_count(&busiest->queue) > 0 &&
+        runqueue_load(&busiest->queue) > runqueue_load(&cpu->queue))
         take_from(busiest, cpu);
 }
 

@@ -59,8 +59,8 @@ void sched_yield(void);
 bool sched_must_switch(void);
 
 /*
- * Waits until every other CPU has let go of whatever it may have found before the call: a vCPU by an interrupt's route, a
- * timer that is about to fire. The control thread; guests run meanwhile.
+ * Waits until every other CPU has let go of whatever it may have found before the call: a vCPU by an interrupt's
+ * route, a timer that is about to fire. The control thread; guests run meanwhile.
  */
 void sched_synchronize(void);
 

@@ -23,7 +23,9 @@ struct guest_cpuid;
 struct pt;
 
 /* Why a VM stopped; the names stand in event lines. */
-enum stop_reason { STOP_NONE, STOP_SHUTDOWN, STOP_RESET, STOP_TRIPLE_FAULT, STOP_DEBUG_EXIT, STOP_ERROR, STOP_FORCED, STOP_REASONS };
+enum stop_reason {
+    STOP_NONE, STOP_SHUTDOWN, STOP_RESET, STOP_TRIPLE_FAULT, STOP_DEBUG_EXIT, STOP_ERROR, STOP_FORCED, STOP_REASONS
+};
 
 /* Bits of vcpu.requests, set by any CPU (atomically), taken in the run loop. */
 #define REQUEST_EVENT (1u << 0) /* the interrupt state changed: decide anew what to inject */

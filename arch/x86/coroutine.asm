@@ -2,8 +2,9 @@
 ;
 ; void coroutine_switch(uint64_t *from, uint64_t to)
 ;
-; Saves what a C function must preserve on the stack that it is called on, stores that stack's pointer in *from, and goes on
-; where the other stack's owner called this, or at the start that arch_coroutine_create() laid out there. Interrupts are off.
+; Saves what a C function must preserve on the stack that it is called on, stores that stack's pointer in *from, and
+; goes on where the other stack's owner called this, or at the start that arch_coroutine_create() laid out there.
+; Interrupts are off.
 
 section .text
 bits 64

@@ -136,8 +136,9 @@ static void test_an_nmi_by_ipi(void **state)
 
 static void test_other_ipis_are_refused(void **state)
 {
-    static const uint64_t icrs[] = {APIC_ICR_DELIVERY_INIT, APIC_ICR_DELIVERY_STARTUP, APIC_ICR_DELIVERY_LOWEST | VECTOR,
-                                    APIC_ICR_LOGICAL | VECTOR, APIC_ICR_ALL | VECTOR, APIC_ICR_SELF | VECTOR};
+    static const uint64_t icrs[] = {
+        APIC_ICR_DELIVERY_INIT,    APIC_ICR_DELIVERY_STARTUP, APIC_ICR_DELIVERY_LOWEST | VECTOR,
+        APIC_ICR_LOGICAL | VECTOR, APIC_ICR_ALL | VECTOR,     APIC_ICR_SELF | VECTOR};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(icrs); i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Theory: whether a guest ends an interrupt by the bit or by its local APIC, and whatever comes in between, each
- * interrupt is ended once, in order, and what waits for an EOI gets it. A guest that lies about the bit harms itself only.
+ * interrupt is ended once, in order, and what waits for an EOI gets it. A guest that lies about the bit harms
+ * itself only.
  */
 #include "tests/host/fake/fake.h"
 #include "tests/host/fake/vcpu.h"

@@ -151,8 +151,8 @@ bool event_timer_is_here(void *context)
 }
 
 /*
- * First what asks for REQUEST_EVENT itself: the end of an interrupt, and the timer. The requests are taken before what they announce is looked
- * at: what comes later asks again.
+ * First what asks for REQUEST_EVENT itself: the end of an interrupt, and the timer. The requests are taken before
+ * what they announce is looked at: what comes later asks again.
  */
 static void take_requests(struct vcpu *vcpu)
 {

@@ -17,7 +17,9 @@ struct vcpu;
 bool steal_time_write(struct vcpu *vcpu, uint32_t index, uint64_t value);
 bool steal_time_read(struct vcpu *vcpu, uint32_t index, uint64_t *value);
 
-/* The vCPU has got a CPU, which holds its state by now; steal_ticks: all that it has ever missed, in ticks of the TSC. */
+/*
+ * The vCPU has got a CPU, which holds its state by now; steal_ticks: all that it has ever missed, in ticks of the TSC.
+ */
 void steal_time_publish(struct vcpu *vcpu, uint64_t steal_ticks);
 /* It is about to lose it, for whatever reason, and runs no more before steal_time_publish(). */
 void steal_time_preempt(struct vcpu *vcpu);

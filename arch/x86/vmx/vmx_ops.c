@@ -150,7 +150,8 @@ static void vmx_vcpu_destroy(struct vcpu *vcpu)
 }
 
 /*
- * The page is never read or written: the CPU recognises accesses to it (SDM 3C, "Virtualizing Memory-Mapped APIC Accesses").
+ * The page is never read or written: the CPU recognises accesses to it (SDM 3C, "Virtualizing Memory-Mapped APIC
+ * Accesses").
  * Second-level tables are the VM's, so all of its vCPUs have the boot vCPU's.
  */
 static int make_apic_access(struct vcpu *vcpu)
@@ -223,8 +224,8 @@ static void vmx_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
 }
 
 /*
- * What this CPU may still hold of the vCPU is from an earlier time here, or another VM's that had the same tables and VPID:
- * what was flushed since then was flushed elsewhere.
+ * What this CPU may still hold of the vCPU is from an earlier time here, or another VM's that had the same tables
+ * and VPID: what was flushed since then was flushed elsewhere.
  */
 static void move_if_new_here(struct vcpu *vcpu)
 {

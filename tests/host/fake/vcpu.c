@@ -191,7 +191,8 @@ static void set_flat_segments(struct fake_vcpu *f)
 static void build_vm(struct fake_vcpu *f)
 {
     struct io_region port = {
-        .name = "port", .base = FAKE_VCPU_PORT, .size = FAKE_VCPU_PORT_BYTES, .widths = IO_WIDTH_ANY, .ops = &port_ops, .device = f};
+        .name = "port", .base = FAKE_VCPU_PORT, .size = FAKE_VCPU_PORT_BYTES, .widths = IO_WIDTH_ANY,
+        .ops = &port_ops, .device = f};
 
     f->ram = aligned_alloc(PAGE_SIZE, FAKE_VCPU_RAM_BYTES);
     f->apic_page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
