@@ -140,6 +140,7 @@ enum vmcs_field {
 #define PIN_NMI_EXITING                (1u << 3)
 #define PIN_VIRTUAL_NMIS               (1u << 5)
 #define PIN_PREEMPTION_TIMER           (1u << 6)
+#define PIN_POSTED_INTERRUPTS          (1u << 7)
 
 #define PROC_INTERRUPT_WINDOW_EXITING (1u << 2)
 #define PROC_USE_TSC_OFFSETTING       (1u << 3)
