@@ -9,6 +9,18 @@
     (VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_DRIVER_OK | \
      VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_FAILED)
 
+static void lock_queues(const struct virtio_device *device)
+{
+    if (device->queue_lock)
+        lock_acquire(device->queue_lock);
+}
+
+static void unlock_queues(const struct virtio_device *device)
+{
+    if (device->queue_lock)
+        lock_release(device->queue_lock);
+}
+
 static void resume_deferred(void *context)
 {
     struct virtio_device *device = context;
@@ -38,17 +50,19 @@ void virtio_device_init(struct virtio_device *device, const struct guest_mem *me
 
 void virtio_device_reset(struct virtio_device *device)
 {
+    device->deferred_queues = 0;
+    if (device->resume.armed)
+        timer_cancel(&device->resume);
+    lock_queues(device);
     device->is_live = false;
     device->status = 0;
     device->failure = NULL;
     device->driver_features = 0;
     device->wants_unknown_features = false;
-    device->deferred_queues = 0;
-    if (device->resume.armed)
-        timer_cancel(&device->resume);
     for (unsigned i = 0; i < device->queue_count; i++)
         vq_reset(&device->queues[i]);
     device->ops->reset(device);
+    unlock_queues(device);
 }
 
 /* --- features and status --- */
@@ -101,7 +115,9 @@ void virtio_device_add_status(struct virtio_device *device, uint8_t status)
     if (earned != fresh)
         log_guest("virtio", "%s: status 0x%x refused with features 0x%llx", device->name, status,
                   (unsigned long long)device->driver_features);
+    lock_queues(device);
     set_status(device, earned);
+    unlock_queues(device);
     if ((earned & VIRTIO_STATUS_FEATURES_OK) && device->ops->negotiated)
         device->ops->negotiated(device);
     if (!(earned & VIRTIO_STATUS_DRIVER_OK))
@@ -134,18 +150,28 @@ struct virtqueue *virtio_device_queue(struct virtio_device *device, uint32_t ind
 
 void virtio_queue_enable(struct virtqueue *vq)
 {
+    lock_queues(vq->device);
     if (!(vq->device->status & VIRTIO_STATUS_FEATURES_OK))
         virtio_queue_fail(vq, "made ready before FEATURES_OK");
     else if (!vq->ready)
         vq_enable(vq);
+    unlock_queues(vq->device);
 }
 
-static void defer(const struct virtqueue *vq)
+void virtio_queue_disable(struct virtqueue *vq)
+{
+    lock_queues(vq->device);
+    vq_reset(vq);
+    unlock_queues(vq->device);
+}
+
+void virtio_queue_defer(struct virtqueue *vq, uint64_t deadline)
 {
     struct virtio_device *device = vq->device;
 
     device->deferred_queues |= (uint32_t)BIT(vq->index);
-    timer_arm(&device->resume, clock_now() + clock_ticks_from_ns(VIRTIO_DEFER_NS));
+    if (!device->resume.armed || deadline < device->resume.deadline)
+        timer_arm(&device->resume, deadline);
 }
 
 void virtio_device_notify(struct virtio_device *device, uint32_t queue)
@@ -156,7 +182,7 @@ void virtio_device_notify(struct virtio_device *device, uint32_t queue)
         return;
     vq = &device->queues[queue];
     if (likely(vq->ready) && unlikely(vq->notify(vq)))
-        defer(vq);
+        virtio_queue_defer(vq, clock_now() + clock_ticks_from_ns(VIRTIO_DEFER_NS));
 }
 
 /* --- configuration --- */

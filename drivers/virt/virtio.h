@@ -7,17 +7,18 @@
  *
  * Invariant: a queue's notify runs only between DRIVER_OK and the next reset or failure.
  *
- * Locking: today all of a VM's devices run on the one CPU that runs the VM. With several vCPUs one
- * lock in each struct virtio_device will guard the device, its queues and its transport's
- * registers; it is taken where others enter: the transport's register accesses, the timer `resume`,
- * and what a back end calls (virtio_console_receive).
+ * Locking: whoever enters (a register access, the timer `resume`, a back end's call) holds the device's lock.
+ * A device whose back end delivers from other CPUs has a queue_lock besides, under which those deliveries run:
+ * it is taken below the device's lock whenever queues or the status change.
  */
 #ifndef DRIVERS_VIRT_VIRTIO_H
 #define DRIVERS_VIRT_VIRTIO_H
 
 #include "drivers/virt/virtqueue.h"
+#include "kernel/lib/lock.h"
 #include "kernel/timer.h"
 
+#define VIRTIO_ID_NET     1u
 #define VIRTIO_ID_BLOCK   2u
 #define VIRTIO_ID_CONSOLE 3u
 #define VIRTIO_ID_ENTROPY 4u
@@ -50,7 +51,7 @@ struct virtio_transport {
 struct virtio_device;
 
 struct virtio_device_ops {
-    /* To the state at power-on. */
+    /* To the state at power-on. Under queue_lock. */
     void (*reset)(struct virtio_device *device);
     /* The features are settled. Optional. */
     void (*negotiated)(struct virtio_device *device);
@@ -64,6 +65,7 @@ struct virtio_device {
     const struct virtio_device_ops *ops;
     struct virtqueue *queues;
     unsigned queue_count;
+    struct lock *queue_lock; /* NULL: nobody delivers from elsewhere */
     bool is_live; /* DRIVER_OK, and neither NEEDS_RESET nor FAILED */
     uint8_t status;
 
@@ -95,8 +97,9 @@ void virtio_device_accept_features(struct virtio_device *device, uint32_t word, 
 
 /* NULL: no such queue. */
 struct virtqueue *virtio_device_queue(struct virtio_device *device, uint32_t index);
-/* The driver says that its setup is complete. */
+/* The driver says that its setup is complete; or that the queue is not to be used any more. */
 void virtio_queue_enable(struct virtqueue *vq);
+void virtio_queue_disable(struct virtqueue *vq);
 void virtio_device_notify(struct virtio_device *device, uint32_t queue);
 
 /* Outside the configuration all ones are read, and writes are ignored. */
@@ -111,6 +114,8 @@ void virtio_device_init(struct virtio_device *device, const struct guest_mem *me
 
 /* The driver broke the rules: NEEDS_RESET, and nothing runs until it resets the device. */
 void virtio_queue_fail(struct virtqueue *vq, const char *why);
+/* Calls the queue's notify at that time (host TSC), or earlier; what was deferred before stays so. */
+void virtio_queue_defer(struct virtqueue *vq, uint64_t deadline);
 /* The device changed its configuration. */
 void virtio_device_config_changed(struct virtio_device *device);
 

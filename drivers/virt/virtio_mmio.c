@@ -127,7 +127,7 @@ static void write_queue_ready(struct virtio_mmio *m, uint32_t value)
     if (vq && (value & 1))
         virtio_queue_enable(vq);
     else if (vq)
-        vq_reset(vq);
+        virtio_queue_disable(vq);
 }
 
 static void write_queue_notify(struct virtio_mmio *m, uint32_t value)

@@ -224,15 +224,31 @@ bool vq_pop(struct virtqueue *vq, struct vq_chain *chain)
     return true;
 }
 
-void vq_push(struct virtqueue *vq, uint16_t head, uint32_t written_bytes)
+void vq_rewind(struct virtqueue *vq, unsigned popped, unsigned staged)
+{
+    vq->next_avail = (uint16_t)(vq->next_avail - popped);
+    vq->next_used = (uint16_t)(vq->next_used - staged);
+}
+
+void vq_stage(struct virtqueue *vq, uint16_t head, uint32_t written_bytes)
 {
     struct virtq_used_elem *entry = &vq->used->ring[vq->next_used & (vq->size - 1)];
 
     WRITE_ONCE(entry->id, head);
     WRITE_ONCE(entry->len, written_bytes);
-    release_barrier();
     vq->next_used++;
+}
+
+void vq_publish(struct virtqueue *vq)
+{
+    release_barrier();
     WRITE_ONCE(vq->used->idx, vq->next_used);
+}
+
+void vq_push(struct virtqueue *vq, uint16_t head, uint32_t written_bytes)
+{
+    vq_stage(vq, head, written_bytes);
+    vq_publish(vq);
 }
 
 /* With event indices it is enough to leave avail_event behind: drivers kick when they pass it. */

@@ -6,7 +6,7 @@
  * never a descriptor. A ring that breaks the rules makes the device NEEDS_RESET (virtio_queue_fail)
  * and costs nobody else anything.
  *
- * Guarded by the device's lock; see virtio.h.
+ * Guarded by the device's lock, or for some queues by its queue_lock; see virtio.h.
  */
 #ifndef DRIVERS_VIRT_VIRTQUEUE_H
 #define DRIVERS_VIRT_VIRTQUEUE_H
@@ -128,6 +128,12 @@ void vq_reset(struct virtqueue *vq);
 bool vq_pop(struct virtqueue *vq, struct vq_chain *chain);
 /* Gives the request back; written_bytes were stored from the start of its writable part. */
 void vq_push(struct virtqueue *vq, uint16_t head, uint32_t written_bytes);
+
+/* Gives back as vq_push does, but the driver sees nothing of it until vq_publish. */
+void vq_stage(struct virtqueue *vq, uint16_t head, uint32_t written_bytes);
+void vq_publish(struct virtqueue *vq);
+/* Takes back that many vq_pops and vq_stages, the last ones, of which nothing was published. */
+void vq_rewind(struct virtqueue *vq, unsigned popped, unsigned staged);
 
 /* "Do not tell me of new requests": a hint, a notification may still come. */
 void vq_suppress_notifications(struct virtqueue *vq);
