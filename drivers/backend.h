@@ -3,6 +3,7 @@
 #ifndef DRIVERS_BACKEND_H
 #define DRIVERS_BACKEND_H
 
+#include "kernel/lib/lock.h"
 #include "kernel/lib/types.h"
 
 /* A sink of bytes: a console, a recorder in a test. Never blocks; what does not fit is dropped by the sink. */
@@ -45,5 +46,115 @@ struct entropy_source {
     void (*fill)(void *context, void *to, size_t size);
     void *context;
 };
+
+/*
+ * Networks. A card sends packets into a netdev, the network's socket that it is plugged into; the
+ * network gives frames to the cards on its other sockets, on the CPU of the sender.
+ */
+#define NET_MAC_BYTES       6u
+#define NET_ETHERNET_BYTES  14u /* destination, source, type */
+#define NET_VLAN_TAG_BYTES  4u
+#define NET_HEAD_BYTES      192u /* Ethernet, tag, IP with options, TCP with options, and more */
+#define NET_PACKET_BYTES_MAX (NET_ETHERNET_BYTES + NET_VLAN_TAG_BYTES + 65535u)
+
+/* NET_GSO_UNKNOWN: the sender asked for something that there is not; its packet is malformed. */
+enum net_gso { NET_GSO_NONE, NET_GSO_TCPV4, NET_GSO_TCPV6, NET_GSO_UDP, NET_GSO_TYPES, NET_GSO_UNKNOWN };
+
+/* What the sender left to be done. Offsets are from the frame's first byte. */
+struct net_offload {
+    bool needs_checksum; /* from checksum_start to the end; its place holds the pseudo header's sum */
+    bool has_ecn;        /* TCP's CWR is set, for the first segment only */
+    uint16_t checksum_start;
+    uint16_t checksum_offset; /* from checksum_start */
+    enum net_gso gso;
+    uint16_t gso_size;     /* payload of each segment */
+    uint16_t header_bytes; /* with gso: before the payload; the network finds it out */
+};
+
+/* What a card takes undone, as bits. The others need NET_CHECKSUM too. */
+#define NET_CHECKSUM 1u
+#define NET_TSO4     2u
+#define NET_TSO6     4u
+#define NET_TSO_ECN  8u
+#define NET_UFO      16u
+
+struct net_span {
+    const uint8_t *bytes;
+    uint32_t size_bytes;
+};
+
+/*
+ * One Ethernet frame, without FCS, as it is sent. Its head is a copy, so that what is checked is what is
+ * delivered; the rest lies in the sender's memory and may change at any time.
+ */
+struct net_packet {
+    uint8_t *head;          /* head_bytes, with room for one VLAN tag more */
+    uint32_t head_bytes;    /* NET_HEAD_BYTES, or all of it */
+    uint32_t size_bytes;    /* head included */
+    struct net_span *spans; /* the first is the head: who changes that changes both */
+    struct net_offload offload;
+    uint32_t flow; /* the same for both directions of a connection; 0: not computed */
+};
+
+/* What a card gets: head, then body_bytes out of body, whose first skip_bytes are not meant. */
+struct net_frame {
+    const uint8_t *head;
+    uint32_t head_bytes;
+    const struct net_span *body;
+    uint32_t skip_bytes;
+    uint32_t body_bytes;
+    struct net_offload offload;
+    uint32_t flow;
+};
+
+/* What became of a packet, at the sender's socket (first) or at a receiver's. */
+enum net_result {
+    NET_OK,
+    NET_DROP_MALFORMED, /* no frame, or an offload that contradicts its headers */
+    NET_DROP_OVERSIZE,  /* larger than the socket's MTU */
+    NET_DROP_SPOOFED,   /* its source is not the card's address */
+    NET_DROP_VLAN,      /* tagged where it may not be */
+    NET_DROP_RESERVED,  /* to an address that bridges do not forward */
+    NET_DROP_NOWHERE,   /* nobody may have it */
+    NET_DROP_LINK_DOWN, /* the receiver's driver is not there */
+    NET_DROP_FILTERED,  /* the receiver does not want it */
+    NET_DROP_NO_BUFFER, /* the receiver's ring is empty, or its buffers are too small */
+    NET_RESULTS
+};
+
+/* The card's side of a socket. All of it belongs to the socket's receive_lock. */
+struct net_card {
+    enum net_result (*receive)(void *context, const struct net_frame *frame);
+    void (*flush)(void *context); /* nothing more comes for now: tell the guest */
+    void *context;
+    uint32_t offloads; /* NET_CHECKSUM to NET_UFO */
+    bool wants_flow;   /* else a frame's flow may be 0 */
+};
+
+struct netdev_ops {
+    /* Only one at a time on a socket. Returns how many deliveries it cost. */
+    unsigned (*send)(void *context, struct net_packet *packet);
+    void (*flush)(void *context); /* nothing more comes for now */
+    /* When the card may send (host TSC), by the socket's rate limit; in the past: now. */
+    uint64_t (*ready_at)(void *context);
+};
+
+/*
+ * A socket. Senders on other CPUs deliver under receive_lock, and only interrupts are raised below it:
+ * nobody holds two, and a card that changes what they use (its rings, its filters) holds it.
+ */
+struct netdev {
+    const struct netdev_ops *ops;
+    void *context;
+    struct lock receive_lock;
+    struct net_card *card; /* NULL: nothing is plugged in */
+};
+
+static inline void netdev_plug(struct netdev *netdev, struct net_card *card)
+{
+    lock_acquire(&netdev->receive_lock);
+    netdev->card = card;
+    lock_release(&netdev->receive_lock);
+}
 
 #endif

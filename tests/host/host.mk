@@ -18,7 +18,7 @@ HOST_FLAGS_coverage := --coverage -fprofile-abs-path -O0
 HOST_EXCLUDED := kernel/lib/string.c kernel/main.c kernel/machine.c kernel/log.c kernel/panic.c \
                  kernel/timer.c kernel/vcpu.c kernel/sched.c kernel/control.c kernel/manager.c
 HOST_GUEST    := decode emulate gva boot boot_% elf aml acpi_tables access cpuid cr event hypercall io mmio msr pv_eoi pvclock startup steal_time
-HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/*.c drivers/virt/*.c)) \
+HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/*.c drivers/net/*.c drivers/virt/*.c)) \
                  $(filter $(HOST_GUEST:%=arch/x86/guest/%.c),$(wildcard arch/x86/guest/*.c)) \
                  $(wildcard arch/x86/acpi.c arch/x86/acpi_*.c arch/x86/paging_format.c arch/x86/vmx/ept.c arch/x86/vmx/vmx_caps.c) \
                  $(addprefix drivers/host/,terminal.c screen.c vga_text.c framebuffer.c keyboard.c) build/font.c $(wildcard tests/host/fake/*.c)
