@@ -35,7 +35,7 @@ struct guest {
     uint8_t *slots[3];
     struct virtio_mmio mmio;
     struct fake_irq irq;
-    struct driver_queue queues[2];
+    struct driver_queue queues[7]; /* as many as fit before GUEST_BUFFERS */
 };
 
 struct buffer {

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory: what one guest sends, another gets: whole, in its own buffers, with what its driver negotiated and nothing
+ * else; and whatever a driver writes into its rings, headers and commands costs itself a packet or its device.
+ */
+#include "tests/host/fake/net_rig.h"
+#include "drivers/net/headers.h"
+
+#define OFFLOADS (VIRTIO_NET_F_CSUM | VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6 | VIRTIO_NET_F_HOST_ECN | \
+                  VIRTIO_NET_F_HOST_UFO)
+#define GUEST_OFFLOADS (VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6 | \
+                        VIRTIO_NET_F_GUEST_ECN | VIRTIO_NET_F_GUEST_UFO)
+#define ALL (OFFLOADS | GUEST_OFFLOADS | VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | \
+             VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MAC)
+
+static struct rig_guest *a, *b;
+static uint8_t frame[RIG_FRAME_BYTES];
+static struct rig_frame got;
+
+static int set_up(void **state)
+{
+    (void)state;
+    rig_start();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    rig_stop();
+    return 0;
+}
+
+static void start(uint64_t a_features, uint64_t b_features)
+{
+    a = rig_add(0, rig_config(), a_features, 1);
+    b = rig_add(1, rig_config(), b_features, 1);
+}
+
+static uint32_t make_frame(uint32_t size_bytes)
+{
+    for (uint32_t i = rig_ethernet(frame, a, b, 0x88b5); i < size_bytes; i++)
+        frame[i] = (uint8_t)(i * 7 + (i >> 8));
+    return size_bytes;
+}
+
+/* TCP over IPv4 with a partial checksum, as a sender with TSO makes it. */
+static uint32_t make_tcp4(struct virtio_net_hdr *header, uint32_t payload, uint16_t mss)
+{
+    uint8_t *ip = frame + rig_ethernet(frame, a, b, ETHERTYPE_IPV4), *tcp = ip + 20;
+    uint32_t sum = 0;
+
+    memset(ip, 0, 40);
+    ip[0] = 0x45;
+    put_be16(ip + 2, 40 + payload);
+    put_be16(ip + 4, 0xfffe);
+    ip[8] = 64;
+    ip[9] = 6;
+    put_be32(ip + 12, 0x0a000001);
+    put_be32(ip + 16, 0x0a000002);
+    put_be16(ip + 10, rig_checksum(ip, 20, 0));
+    put_be16(tcp, 1234);
+    put_be16(tcp + 2, 5000);
+    put_be32(tcp + 4, 0xfffffff0);
+    tcp[12] = 0x50;
+    tcp[13] = 0x18 | 0x81; /* PSH, ACK; CWR, FIN */
+    for (unsigned i = 12; i < 20; i += 2)
+        sum += get_be16(ip + i);
+    sum += 6 + 20 + payload;
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    put_be16(tcp + 16, sum);
+    for (uint32_t i = 0; i < payload; i++)
+        tcp[20 + i] = (uint8_t)(i * 13 + (i >> 8) * 5);
+    *header = (struct virtio_net_hdr){VIRTIO_NET_HDR_F_NEEDS_CSUM, mss ? VIRTIO_NET_HDR_GSO_TCPV4 : 0, 54, mss, 34, 16, 0};
+    return 54 + payload;
+}
+
+static void a_frame_arrives_whole(void **state)
+{
+    static const uint32_t sizes[] = {14, 15, 60, 191, 192, 193, 194, 1000, 1514};
+
+    (void)state;
+    start(ALL, ALL);
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        rig_fill(b, 1, RIG_BUFFER);
+        rig_send(a, NULL, frame, make_frame(sizes[i]));
+        assert_true(rig_receive(b, &got));
+        assert_int_equal(got.size_bytes, sizes[i]);
+        assert_memory_equal(got.bytes, frame, sizes[i]);
+        assert_int_equal(got.header.flags, 0);
+        assert_int_equal(got.header.gso_type, 0);
+        assert_int_equal(got.buffers, 1);
+    }
+}
+
+static void a_large_packet_passes_as_it_is(void **state)
+{
+    struct virtio_net_hdr header;
+    uint32_t size;
+
+    (void)state;
+    start(ALL, ALL);
+    rig_fill(b, 60, RIG_BUFFER);
+    size = make_tcp4(&header, 60000, 1448);
+    rig_send(a, &header, frame, size);
+    assert_true(rig_receive(b, &got));
+    assert_int_equal(got.size_bytes, size);
+    assert_memory_equal(got.bytes, frame, size);
+    assert_int_equal(got.header.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+    assert_int_equal(got.header.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
+    assert_int_equal(got.header.gso_size, 1448);
+    assert_int_equal(got.header.csum_start, 34);
+    assert_int_equal(got.header.csum_offset, 16);
+    assert_int_equal(got.buffers, (size + 12 + RIG_BUFFER - 1) / RIG_BUFFER);
+}
+
+/* --- who does not take it undone --- */
+
+/* The sum of a transport header and its payload with the pseudo header, over a finished packet: 0 if it is right. */
+static uint16_t transport_sum(const uint8_t *ip, uint32_t ip_bytes, uint32_t bytes, uint8_t protocol)
+{
+    uint32_t sum = protocol + bytes, from = ip_bytes == 20 ? 12 : 8, to = ip_bytes == 20 ? 20 : 40;
+
+    for (uint32_t i = from; i < to; i += 2)
+        sum += get_be16(ip + i);
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return rig_checksum(ip + ip_bytes, bytes, sum);
+}
+
+/* What segment number i of the packet in frame has to be, out of the packet and the standards alone. */
+static uint32_t expect_tcp4(uint8_t *out, uint32_t payload, uint32_t mss, uint32_t i)
+{
+    uint32_t here = MIN(mss, payload - i * mss), bytes = 54 + here;
+    uint8_t *ip = out + 14, *tcp = ip + 20;
+
+    memcpy(out, frame, 54);
+    memcpy(out + 54, frame + 54 + i * mss, here);
+    put_be16(ip + 2, 40 + here);
+    put_be16(ip + 4, (uint16_t)(0xfffe + i));
+    put_be16(ip + 10, 0);
+    put_be16(ip + 10, rig_checksum(ip, 20, 0));
+    put_be32(tcp + 4, 0xfffffff0 + i * mss);
+    tcp[13] = 0x10;
+    if (i == 0)
+        tcp[13] |= 0x80;
+    if ((i + 1) * mss >= payload)
+        tcp[13] |= 0x09;
+    put_be16(tcp + 16, 0);
+    put_be16(tcp + 16, transport_sum(ip, 20, 20 + here, 6));
+    return bytes;
+}
+
+static void a_receiver_without_offloads_gets_finished_segments(void **state)
+{
+    static const uint32_t payloads[] = {1, 100, 139, 1448, 1449, 20000, 61440};
+    static uint8_t expected[2000];
+
+    (void)state;
+    start(ALL, VIRTIO_NET_F_MRG_RXBUF);
+    for (unsigned p = 0; p < ARRAY_SIZE(payloads); p++) {
+        uint32_t payload = payloads[p], mss = p % 2 ? 1448 : 1447;
+        struct virtio_net_hdr header;
+        uint32_t size = make_tcp4(&header, payload, (uint16_t)mss);
+
+        rig_fill(b, 45, RIG_BUFFER);
+        rig_queue(a, &header, frame, size, p % 3 ? 2049 : 0);
+        driver_kick(&a->guest, a->transmit);
+        for (uint32_t i = 0; i * mss < payload; i++) {
+            uint32_t bytes = expect_tcp4(expected, payload, mss, i);
+
+            assert_true(rig_receive(b, &got));
+            assert_int_equal(got.header.flags, 0);
+            assert_int_equal(got.header.gso_type, 0);
+            assert_int_equal(got.size_bytes, bytes);
+            assert_memory_equal(got.bytes, expected, bytes);
+        }
+        while (rig_receive(b, &got))
+            fail();
+        rig_stop();
+        rig_start();
+        start(ALL, VIRTIO_NET_F_MRG_RXBUF);
+    }
+}
+
+/* The sum is left, the segmentation is not. */
+static void a_receiver_of_checksums_gets_partial_ones(void **state)
+{
+    struct virtio_net_hdr header;
+
+    (void)state;
+    start(ALL, VIRTIO_NET_F_MRG_RXBUF | VIRTIO_NET_F_GUEST_CSUM);
+    rig_fill(b, 10, RIG_BUFFER);
+    rig_send(a, &header, frame, make_tcp4(&header, 3000, 1448));
+    for (unsigned i = 0; i < 3; i++) {
+        uint8_t *ip = got.bytes + 14;
+
+        assert_true(rig_receive(b, &got));
+        assert_int_equal(got.header.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+        assert_int_equal(got.header.gso_type, 0);
+        assert_int_equal(got.header.csum_start, 34);
+        /* As the guest finishes it. */
+        put_be16(ip + 36, rig_checksum(ip + 20, got.size_bytes - 34, 0));
+        assert_int_equal(transport_sum(ip, 20, got.size_bytes - 34, 6), 0);
+    }
+}
+
+static void a_receiver_without_checksums_gets_finished_ones(void **state)
+{
+    struct virtio_net_hdr header;
+
+    (void)state;
+    start(ALL, 0);
+    for (uint32_t payload = 1; payload < 1400; payload += 137) {
+        uint32_t size = make_tcp4(&header, payload, 0);
+
+        rig_fill(b, 1, RIG_BUFFER);
+        rig_queue(a, &header, frame, size, 77);
+        driver_kick(&a->guest, a->transmit);
+        assert_true(rig_receive(b, &got));
+        assert_int_equal(got.size_bytes, size);
+        assert_int_equal(got.header.flags, 0);
+        assert_int_equal(transport_sum(got.bytes + 14, 20, 20 + payload, 6), 0);
+        assert_memory_equal(got.bytes, frame, 50);
+        assert_memory_equal(got.bytes + 54, frame + 54, payload);
+    }
+}
+
+static uint32_t make_ipv6(struct virtio_net_hdr *header, uint8_t protocol, uint32_t transport_bytes, uint32_t payload)
+{
+    uint8_t *ip = frame + rig_ethernet(frame, a, b, ETHERTYPE_IPV6), *transport = ip + 40;
+
+    memset(ip, 0, 60);
+    ip[0] = 0x60;
+    put_be16(ip + 4, transport_bytes + payload);
+    ip[6] = protocol;
+    ip[7] = 64;
+    ip[8] = ip[24] = 0xfd;
+    ip[23] = 1;
+    ip[39] = 2;
+    for (uint32_t i = 0; i < payload; i++)
+        transport[transport_bytes + i] = (uint8_t)(i * 31 + (i >> 8));
+    *header = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 54};
+    return 54 + transport_bytes + payload;
+}
+
+static void ipv6_is_segmented_too(void **state)
+{
+    struct virtio_net_hdr header;
+    uint32_t size;
+
+    (void)state;
+    start(ALL, VIRTIO_NET_F_MRG_RXBUF);
+    rig_fill(b, 10, RIG_BUFFER);
+    size = make_ipv6(&header, 6, 20, 5000);
+    frame[54 + 12] = 0x50;
+    put_be32(frame + 54 + 4, 77);
+    header.gso_type = VIRTIO_NET_HDR_GSO_TCPV6;
+    header.gso_size = 1428;
+    header.csum_offset = 16;
+    rig_send(a, &header, frame, size);
+    for (uint32_t i = 0; i * 1428 < 5000; i++) {
+        uint32_t here = MIN(1428u, 5000 - i * 1428);
+
+        assert_true(rig_receive(b, &got));
+        assert_int_equal(got.size_bytes, 74 + here);
+        assert_int_equal(get_be16(got.bytes + 18), 20 + here);
+        assert_int_equal(get_be32(got.bytes + 58), 77 + i * 1428);
+        assert_int_equal(transport_sum(got.bytes + 14, 40, 20 + here, 6), 0);
+        assert_memory_equal(got.bytes + 74, frame + 74 + i * 1428, here);
+    }
+}
+
+/* Reassembled by hand, the datagram is what was sent, with its sum. */
+static void check_fragments(uint32_t ip_bytes, uint32_t payload, uint32_t piece)
+{
+    static uint8_t datagram[RIG_FRAME_BYTES];
+    uint32_t total = 8 + payload, headers = 14 + ip_bytes + (ip_bytes == 40 ? 8 : 0), at = 0;
+
+    memcpy(datagram, frame + 14, ip_bytes);
+    while (at < total) {
+        uint32_t here = MIN(piece, total - at);
+        const uint8_t *ip = got.bytes + 14;
+        uint16_t fragment;
+
+        assert_true(rig_receive(b, &got));
+        assert_int_equal(got.header.flags, 0);
+        assert_int_equal(got.size_bytes, headers + here);
+        if (ip_bytes == 20) {
+            fragment = (uint16_t)((get_be16(ip + 6) & 0x1fff) * 8 | (get_be16(ip + 6) & 0x2000 ? 1 : 0));
+            assert_int_equal(get_be16(ip + 2), 20 + here);
+            assert_int_equal(rig_checksum(ip, 20, 0), 0);
+        } else {
+            fragment = get_be16(ip + 42);
+            assert_int_equal(ip[6], 44);
+            assert_int_equal(ip[40], 17);
+            assert_int_equal(get_be16(ip + 4), 8 + here);
+        }
+        assert_int_equal(fragment, at | (at + here < total));
+        memcpy(datagram + ip_bytes + at, got.bytes + headers, here);
+        at += here;
+    }
+    assert_int_equal(transport_sum(datagram, ip_bytes, total, 17), 0);
+    assert_memory_equal(datagram + ip_bytes + 8, frame + 14 + ip_bytes + 8, payload);
+}
+
+static uint32_t make_udp4(struct virtio_net_hdr *header, uint32_t payload, uint16_t piece)
+{
+    uint32_t size = make_tcp4(header, payload - 12, piece);
+    uint8_t *ip = frame + 14;
+
+    ip[9] = 17;
+    put_be16(ip + 10, 0);
+    put_be16(ip + 10, rig_checksum(ip, 20, 0));
+    put_be16(ip + 24, 8 + payload);
+    header->csum_offset = 6;
+    header->gso_type = VIRTIO_NET_HDR_GSO_UDP;
+    return size;
+}
+
+static void udp_is_fragmented(void **state)
+{
+    struct virtio_net_hdr header;
+    uint32_t size;
+
+    (void)state;
+    start(ALL, VIRTIO_NET_F_MRG_RXBUF);
+    rig_fill(b, 20, RIG_BUFFER);
+    size = make_udp4(&header, 8001, 1480);
+    rig_send(a, &header, frame, size);
+    check_fragments(20, 8001, 1480);
+    rig_fill(b, 20, RIG_BUFFER);
+    size = make_ipv6(&header, 17, 8, 6000);
+    header.gso_type = VIRTIO_NET_HDR_GSO_UDP;
+    header.gso_size = 1453; /* rounded down to whole units of 8 */
+    header.csum_offset = 6;
+    rig_send(a, &header, frame, size);
+    check_fragments(40, 6000, 1448);
+}
+
+/* --- receive rings --- */
+
+static void a_full_ring_drops_and_counts(void **state)
+{
+    (void)state;
+    start(ALL, ALL);
+    rig_fill(b, 2, RIG_BUFFER);
+    for (unsigned i = 0; i < 5; i++)
+        rig_send(a, NULL, frame, make_frame(100));
+    assert_true(rig_receive(b, &got));
+    assert_true(rig_receive(b, &got));
+    assert_false(rig_receive(b, &got));
+    assert_int_equal(b->port->receive_drops[NET_DROP_NO_BUFFER], 3);
+    assert_int_equal(b->port->received.packets, 2);
+    rig_fill(b, 1, RIG_BUFFER);
+    rig_send(a, NULL, frame, make_frame(100));
+    assert_true(rig_receive(b, &got));
+}
+
+/* What does not fit leaves no trace: the buffers are there for the next. */
+static void a_frame_that_does_not_fit_gives_its_buffers_back(void **state)
+{
+    struct virtio_net_hdr header;
+    uint32_t size;
+
+    (void)state;
+    start(ALL, ALL);
+    rig_fill(b, 5, RIG_BUFFER);
+    size = make_tcp4(&header, 60000, 1448);
+    rig_send(a, &header, frame, size);
+    assert_int_equal(driver_used(&b->guest, b->receive)->idx, 0);
+    for (unsigned i = 0; i < 5; i++)
+        rig_send(a, NULL, frame, make_frame(1000));
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(rig_receive(b, &got));
+}
+
+static void without_merging_one_buffer_takes_all_or_nothing(void **state)
+{
+    (void)state;
+    start(ALL, 0);
+    rig_fill(b, 1, 12 + 999);
+    rig_fill(b, 1, 12 + 1000);
+    rig_send(a, NULL, frame, make_frame(1000));
+    assert_false(rig_receive(b, &got));
+    rig_send(a, NULL, frame, make_frame(999));
+    assert_true(rig_receive(b, &got));
+    rig_send(a, NULL, frame, make_frame(1000));
+    assert_true(rig_receive(b, &got));
+    assert_int_equal(got.header.num_buffers, 1);
+}
+
+static void buffers_too_small_for_a_header_take_nothing(void **state)
+{
+    struct buffer tiny = {GUEST_BUFFERS, 11, VIRTQ_DESC_F_WRITE}, readable = {GUEST_BUFFERS, 100, 0};
+
+    (void)state;
+    start(ALL, ALL);
+    driver_add(&b->guest, b->receive, &tiny, 1);
+    rig_send(a, NULL, frame, make_frame(100));
+    assert_int_equal(driver_used(&b->guest, b->receive)->idx, 0);
+    assert_int_equal(b->port->receive_drops[NET_DROP_NO_BUFFER], 1);
+    driver_add(&b->guest, b->receive, &readable, 1);
+    rig_send(a, NULL, frame, make_frame(100));
+    assert_false(driver_needs_reset(&a->guest));
+}
+
+static void a_broken_receive_ring_costs_its_owner_only(void **state)
+{
+    (void)state;
+    start(ALL, ALL);
+    driver_make_available(&b->guest, b->receive, 999);
+    rig_send(a, NULL, frame, make_frame(100));
+    assert_true(driver_needs_reset(&b->guest));
+    assert_false(driver_needs_reset(&a->guest));
+    rig_send(a, NULL, frame, make_frame(100));
+    assert_int_equal(b->port->receive_drops[NET_DROP_LINK_DOWN], 1);
+}
+
+static void nothing_arrives_before_the_driver_or_after_its_reset(void **state)
+{
+    (void)state;
+    start(ALL, ALL);
+    rig_fill(b, 4, RIG_BUFFER);
+    guest_write_register(&b->guest, VIRTIO_MMIO_STATUS, 0);
+    rig_send(a, NULL, frame, make_frame(100));
+    assert_int_equal(driver_used(&b->guest, b->receive)->idx, 0);
+    assert_int_equal(b->port->receive_drops[NET_DROP_LINK_DOWN], 1);
+}
+
+static void a_batch_is_one_interrupt(void **state)
+{
+    (void)state;
+    start(ALL, ALL);
+    rig_fill(b, 30, RIG_BUFFER);
+    for (unsigned i = 0; i < 20; i++)
+        rig_queue(a, NULL, frame, make_frame(100), 0);
+    driver_kick(&a->guest, a->transmit);
+    assert_int_equal(driver_used(&b->guest, b->receive)->idx, 20);
+    assert_int_equal(b->guest.irq.rises, 1);
+}
+
+/* --- transmit rings and headers --- */
+
+static void headers_that_contradict_the_packet_are_dropped(void **state)
+{
+    static const struct virtio_net_hdr rows[] = {
+        {1, 0, 0, 0, 0, 16, 0},         /* a sum in the Ethernet header */
+        {1, 0, 0, 0, 191, 0, 0},        /* half outside the head */
+        {1, 0, 0, 0, 0xffff, 0xffff, 0},
+        {1, 0, 0, 0, 34, 0xfff0, 0},
+        {0, 1, 54, 1448, 34, 16, 0},    /* segmentation without checksum */
+        {1, 1, 54, 0, 34, 16, 0},       /* segments of nothing */
+        {1, 1, 54, 1, 34, 16, 0},       /* too many */
+        {1, 1, 54, 1448, 35, 16, 0},    /* not where TCP is */
+        {1, 1, 54, 1448, 34, 6, 0},
+        {1, 4, 54, 1448, 34, 16, 0},    /* not IPv6 */
+        {1, 3, 54, 1448, 34, 16, 0},    /* not UDP */
+        {1, 2, 54, 1448, 34, 16, 0},    /* no such type */
+        {1, 5, 54, 1448, 34, 16, 0},
+        {1, 0x80, 54, 1448, 34, 16, 0}, /* ECN of nothing */
+        {1, 0xff, 54, 1448, 34, 16, 0},
+    };
+    struct virtio_net_hdr good;
+    uint32_t size;
+
+    (void)state;
+    start(ALL, ALL);
+    rig_fill(b, 60, RIG_BUFFER);
+    size = make_tcp4(&good, 20000, 1448);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        rig_send(a, &rows[i], frame, size);
+        assert_int_equal(a->port->send_drops[NET_DROP_MALFORMED], i + 1);
+        assert_false(driver_needs_reset(&a->guest));
+    }
+    assert_int_equal(driver_used(&b->guest, b->receive)->idx, 0);
+    rig_send(a, &good, frame, size);
+    assert_true(rig_receive(b, &got));
+}
+
+static void what_was_not_negotiated_is_not_done(void **state)
+{
+    struct virtio_net_hdr header;
+    uint32_t size;
+
+    (void)state;
+    start(0, ALL);
+    rig_fill(b, 60, RIG_BUFFER);
+    size = make_tcp4(&header, 1000, 0);
+    rig_send(a, &header, frame, size);
+    size = make_tcp4(&header, 1000, 500);
+    rig_send(a, &header, frame, size);
+    assert_int_equal(a->port->send_drops[NET_DROP_MALFORMED], 2);
+}
+
+static void sizes_out_of_range_are_dropped(void **state)
+{
+    struct virtio_net_hdr header;
+    static uint8_t giant[0x20000];
+
+    (void)state;
+    start(ALL, ALL);
+    rig_fill(b, 60, RIG_BUFFER);
+    rig_send(a, NULL, frame, 0);
+    rig_send(a, NULL, frame, 13);
+    assert_int_equal(a->port->send_drops[NET_DROP_MALFORMED], 2);
+    rig_send(a, NULL, frame, make_frame(1519));
+    rig_send(a, NULL, giant, sizeof giant);
+    assert_int_equal(a->port->send_drops[NET_DROP_OVERSIZE], 2);
+    rig_send(a, &header, frame, make_tcp4(&header, 65535 - 39, 1448));
+    assert_int_equal(a->port->send_drops[NET_DROP_MALFORMED], 3);
+    assert_int_equal(driver_used(&a->guest, a->transmit)->idx, 5); /* each is given back */
+}
+
+static void a_packet_without_header_stops_the_device(void **state)
+{
+    struct buffer b11 = {GUEST_BUFFERS, 11, 0};
+
+    (void)state;
+    start(ALL, ALL);
+    driver_add(&a->guest, a->transmit, &b11, 1);
+    driver_kick(&a->guest, a->transmit);
+    assert_true(driver_needs_reset(&a->guest));
+}
+
+/* A sender that never lets its ring run empty gives the CPU back; the rest goes by the timer. */
+static void a_doorbell_has_an_end(void **state)
+{
+    (void)state;
+    start(VIRTIO_F_EVENT_IDX, ALL);
+    for (unsigned i = 0; i < RIG_RING; i++)
+        driver_make_available(&a->guest, a->transmit, 0);
+    *driver_desc(&a->guest, a->transmit, 0) = (struct virtq_desc){GUEST_BUFFERS, 112, 0, 0};
+    memcpy(guest_at(&a->guest, GUEST_BUFFERS + 12), frame, make_frame(100));
+    driver_kick(&a->guest, a->transmit);
+    assert_int_equal(a->port->sent.packets, VIRTIO_NET_ROUND);
+}
+
+static void the_rate_is_kept_by_the_timer(void **state)
+{
+    struct switch_port_config limited = rig_config();
+
+    (void)state;
+    limited.rate = 1000000; /* 1000 bytes are 8 ms */
+    a = rig_add(0, limited, ALL, 1);
+    b = rig_add(1, rig_config(), ALL, 1);
+    rig_fill(b, 60, RIG_BUFFER);
+    for (unsigned i = 0; i < 10; i++)
+        rig_queue(a, NULL, frame, make_frame(1000), 0);
+    driver_kick(&a->guest, a->transmit);
+    assert_int_equal(a->port->sent.packets, 2);
+    driver_kick(&a->guest, a->transmit);
+    assert_int_equal(a->port->sent.packets, 2);
+    fake_clock_advance(6100000);
+    assert_int_equal(a->port->sent.packets, 3);
+    fake_clock_advance(8000000);
+    assert_int_equal(a->port->sent.packets, 4);
+    fake_clock_advance(80000000);
+    assert_int_equal(a->port->sent.packets, 10);
+    assert_int_equal(driver_used(&a->guest, a->transmit)->idx, 10);
+}
+
+static void random_packets_do_no_harm(void **state)
+{
+    uint64_t seed = 0xfeed;
+    unsigned arrived = 0;
+
+    (void)state;
+    start(ALL, VIRTIO_NET_F_MRG_RXBUF);
+    for (unsigned round = 0; round < 20000; round++) {
+        struct virtio_net_hdr header;
+        uint32_t size = round % 3 ? make_tcp4(&header, (uint32_t)(noise(&seed) % 5000) + 1, 1 + (uint16_t)noise(&seed) % 1500)
+                                  : make_udp4(&header, (uint32_t)(noise(&seed) % 5000) + 13, 1 + (uint16_t)noise(&seed) % 1500);
+
+        for (unsigned changes = (unsigned)noise(&seed) % 4; changes > 0; changes--) {
+            if (noise(&seed) % 2)
+                frame[12 + noise(&seed) % 50] = (uint8_t)noise(&seed);
+            else
+                ((uint8_t *)&header)[noise(&seed) % sizeof header] = (uint8_t)noise(&seed);
+        }
+        rig_fill(b, 4, RIG_BUFFER);
+        rig_queue(a, &header, frame, size, (uint32_t)(noise(&seed) % 3000) + 200);
+        driver_kick(&a->guest, a->transmit);
+        while (rig_receive(b, &got))
+            arrived++;
+        assert_false(driver_needs_reset(&a->guest));
+        if (driver_avail(&b->guest, b->receive)->idx - driver_used(&b->guest, b->receive)->idx > 40) {
+            rig_stop();
+            rig_start();
+            start(ALL, VIRTIO_NET_F_MRG_RXBUF);
+        }
+    }
+    assert_true(arrived > 1000);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_frame_arrives_whole),
+        TEST(a_large_packet_passes_as_it_is),
+        TEST(a_receiver_without_offloads_gets_finished_segments),
+        TEST(a_receiver_of_checksums_gets_partial_ones),
+        TEST(a_receiver_without_checksums_gets_finished_ones),
+        TEST(ipv6_is_segmented_too),
+        TEST(udp_is_fragmented),
+        TEST(a_full_ring_drops_and_counts),
+        TEST(a_frame_that_does_not_fit_gives_its_buffers_back),
+        TEST(without_merging_one_buffer_takes_all_or_nothing),
+        TEST(buffers_too_small_for_a_header_take_nothing),
+        TEST(a_broken_receive_ring_costs_its_owner_only),
+        TEST(nothing_arrives_before_the_driver_or_after_its_reset),
+        TEST(a_batch_is_one_interrupt),
+        TEST(headers_that_contradict_the_packet_are_dropped),
+        TEST(what_was_not_negotiated_is_not_done),
+        TEST(sizes_out_of_range_are_dropped),
+        TEST(a_packet_without_header_stops_the_device),
+        TEST(a_doorbell_has_an_end),
+        TEST(the_rate_is_kept_by_the_timer),
+        TEST(random_packets_do_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
