@@ -189,7 +189,10 @@ static int read_body(const char *line, enum role role, void *object, struct conf
     while ((result = config_next(&cursor, &reader.pair)) > 0) {
         if (config_find(&head_table, reader.pair.key))
             continue;
-        result = store_once(&reader, &roles[role].table, object);
+        if (role == ROLE_KERNEL && strcmp(reader.pair.key, "net") == 0) /* as many as there are cards */
+            result = vm_config_add_net(object, reader.pair.value, error);
+        else
+            result = store_once(&reader, &roles[role].table, object);
         if (result < 0)
             return result;
     }

@@ -3,7 +3,7 @@
  * Descriptions of VMs out of module lines; the grammar is config.h's. Each Multiboot2 module
  * belongs to a VM and has a role there; keys may stand in any order:
  *
- *   vm=web role=kernel cmdline="console=ttyS0" memory=256M vcpus=1
+ *   vm=web role=kernel cmdline="console=ttyS0" memory=256M vcpus=1 net=lan0,vlan=10 net=lan1
  *   vm=web role=initrd
  *   vm=web role=disk mode=cow id=root
  *
@@ -18,6 +18,7 @@
 #define VM_CONFIGS_MAX          64
 #define VM_NAME_MAX             31
 #define VM_DISKS_MAX            8
+#define VM_NETS_MAX             4
 #define VM_MODULES_MAX          16
 #define VM_VCPUS_MAX            64
 #define VM_DISK_ID_MAX          20 /* VIRTIO 1.1, "Device Operation" of the block device: GET_ID */
@@ -57,6 +58,26 @@ struct vm_disk_config {
     char id[VM_DISK_ID_MAX + 1];
 };
 
+#define VM_MAC_BYTES      6
+#define VM_VLAN_MAX       4094
+#define VM_NET_QUEUES_MAX 4
+#define VM_MTU_MIN        68 /* RFC 791 */
+#define VM_MTU_MAX        65535
+#define VM_MTU_DEFAULT    1500
+
+/* A network card. */
+struct vm_net_config {
+    char network[VM_NAME_MAX + 1]; /* the switch, which all cards of that name share */
+    uint8_t mac[VM_MAC_BYTES];
+    unsigned vlan;
+    bool is_trunk;
+    bool is_isolated;
+    bool spoof_check;
+    uint64_t rate; /* bits per second; 0: no limit */
+    unsigned queues;
+    unsigned mtu;
+};
+
 struct vm_module_config {
     unsigned image;
     char cmdline[VM_MODULE_CMDLINE_BYTES];
@@ -88,6 +109,8 @@ struct vm_config {
 
     struct vm_disk_config disks[VM_DISKS_MAX]; /* in the order of the modules */
     unsigned disk_count;
+    struct vm_net_config nets[VM_NETS_MAX];
+    unsigned net_count;
     struct vm_module_config modules[VM_MODULES_MAX];
     unsigned module_count;
 };
@@ -105,6 +128,9 @@ struct vm_config_set {
  */
 MUST_CHECK int vm_config_add_module(struct vm_config_set *set, unsigned module_index,
                                     const char *line, struct config_error *error);
+
+/* Adds the card that a value of the key `net` describes: "lan0,mac=02:00:00:00:00:01". -EINVAL: error says why not. */
+MUST_CHECK int vm_config_add_net(struct vm_config *vm, const char *value, struct config_error *error);
 
 /* After the last module: refuses what is incomplete or contradicts itself, completes defaults. */
 void vm_config_check(struct vm_config_set *set);

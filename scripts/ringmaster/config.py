@@ -16,6 +16,9 @@ from .toml_lines import key_lines
 VM_NAME = re.compile(r"[a-z0-9_-]{1,31}")
 OPTION_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 SIZE = re.compile(r"(\d+)([KMGT])")
+RATE = re.compile(r"(\d{1,12})([KMG]?)")
+RATE_UNIT = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 SIZE_UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 HYPERVISOR_BYTES = 32 << 20  # what a machine needs for Ringmaster itself, roughly
 
@@ -26,6 +29,11 @@ PAGE_BYTES = 4096
 MAX_VMS = 64
 MAX_VCPUS = 64
 MAX_DISKS = 8
+MAX_NETS = 4
+MAX_NET_QUEUES = 4
+MAX_VLAN = 4094
+MIN_MTU, MAX_MTU = 68, 65535
+MIN_RATE, MAX_RATE = 64_000, 10**12
 MAX_MODULES = 16
 MAX_CMDLINE_BYTES = 2047
 MAX_MODULE_CMDLINE_BYTES = 255
@@ -57,6 +65,8 @@ class Vm:
     initrd: Path | None = None
     modules: list[Module] = field(default_factory=list)
     disks: list[Disk] = field(default_factory=list)
+    nets: list[str] = field(default_factory=list)
+    """As each stands on the kernel's module line: lan0,vlan=10"""
     settings: dict[str, str] = field(default_factory=dict)
     """Everything else, as it stands on the kernel's module line: memory=256M, vcpus=1, …"""
 
@@ -136,6 +146,25 @@ def _cpu_list(value):
     return ",".join(numbers)
 
 
+def _name(value):
+    if not isinstance(value, str) or not VM_NAME.fullmatch(value):
+        raise ValueError(f"expected a name of 1 to 31 of a-z, 0-9, '_', '-', not {value!r}")
+    return value
+
+
+def _mac(value):
+    if not isinstance(value, str) or not MAC.fullmatch(value) or int(value[:2], 16) & 1 or not value.strip("0:"):
+        raise ValueError(f'expected an address of one card such as "02:00:00:00:00:01", not {value!r}')
+    return value.lower()
+
+
+def _rate(value):
+    match = RATE.fullmatch(value) if isinstance(value, str) else None
+    if not match or not MIN_RATE <= int(match[1]) * RATE_UNIT[match[2]] <= MAX_RATE:
+        raise ValueError(f'expected bits per second such as "100M", from 64K to 1000G, not {value!r}')
+    return value
+
+
 def _consoles(value):
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not names or not set(names) <= {"serial", "virtio", "none"}:
@@ -158,9 +187,21 @@ SETTINGS = {
     "entry_point": _address,
     "console": _consoles,
 }
+NET_SETTINGS = {
+    "switch": _name,
+    "mac": _mac,
+    "vlan": _integer(0, MAX_VLAN),
+    "trunk": _boolean,
+    "isolated": _boolean,
+    "rate": _rate,
+    "spoof_check": _boolean,
+    "queues": _integer(1, MAX_NET_QUEUES),
+    "mtu": _integer(MIN_MTU, MAX_MTU),
+}
 FLAT_ONLY = ("load", "entry", "entry_point")
 VM_FILES = ("kernel", "initrd", "modules", "disks")
-NOT_YET = ("nets", "devices")
+VM_LISTS = ("nets",)
+NOT_YET = ("devices",)
 DISK_MODES = {"ro": "ro", "cow": "cow", "rw": "cow"}
 """A disk is a module in memory: what a guest writes is gone at power-off, so "rw" is copy-on-write too."""
 
@@ -273,7 +314,7 @@ class _Reader:
         name = where[-1]
         if not VM_NAME.fullmatch(name):
             self.error(where, f"'{name}' is no VM name (1 to 31 of a-z, 0-9, '_', '-')")
-        table = self.table(where, value, (*VM_FILES, *SETTINGS, *NOT_YET))
+        table = self.table(where, value, (*VM_FILES, *VM_LISTS, *SETTINGS, *NOT_YET))
         for key in NOT_YET:
             if key in table:
                 self.error(where + (key,), f"{key}: not supported yet")
@@ -285,6 +326,7 @@ class _Reader:
             if key not in table:
                 self.error(where, f"VM '{name}' has no {key}")
         self.files(where, table, vm)
+        vm.nets = [self.net(*item) for item in self.items(where + ("nets",), table, MAX_NETS)]
         return vm
 
     def files(self, where, table, vm):
@@ -318,6 +360,19 @@ class _Reader:
         mode = self.checked(where + ("mode",), _one_of(*DISK_MODES), table.get("mode", "ro"))
         identity = self.checked(where + ("id",), _text(MAX_DISK_ID_BYTES), table.get("id", ""))
         return Disk(table.get("file"), DISK_MODES.get(mode), identity)
+
+    def net(self, where, value):
+        table = dict(self.table(where[:-1], value, ()))
+        settings = {}
+        for key, setting in table.items():
+            if key in NET_SETTINGS:
+                settings[key] = self.checked(where + (key,), NET_SETTINGS[key], setting)
+            else:
+                self.error(where + (key,), f"unknown key '{key}' (expected one of: {', '.join(NET_SETTINGS)})")
+        if "switch" not in table:
+            self.error(where, f"{where[-2]}: has no switch")
+        network = settings.pop("switch", "")
+        return ",".join([str(network), *(f"{key}={text}" for key, text in settings.items())])
 
     def file_table(self, where, value, known):
         table = dict(self.table(where[:-1], value, ()))

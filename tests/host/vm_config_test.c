@@ -322,6 +322,99 @@ static void random_lines_are_survived(void **state)
     }
 }
 
+/* --- network cards --- */
+
+static struct vm_net_config net_of(const char *value)
+{
+    struct vm_config vm = {.name = "web"};
+
+    if (vm_config_add_net(&vm, value, &error) != 0)
+        fail_msg("%s: %s", value, error.text);
+    assert_int_equal(vm.net_count, 1);
+    return vm.nets[0];
+}
+
+static void a_card_with_everything(void **state)
+{
+    struct vm_net_config net = net_of("lan0,mac=02:aB:00:00:00:01,vlan=10,trunk,isolated=1,rate=100M,spoof_check=0,"
+                                      "queues=4,mtu=9000");
+
+    (void)state;
+    assert_string_equal(net.network, "lan0");
+    assert_memory_equal(net.mac, "\x02\xab\0\0\0\x01", 6);
+    assert_int_equal(net.vlan, 10);
+    assert_true(net.is_trunk);
+    assert_true(net.is_isolated);
+    assert_int_equal(net.rate, 100000000);
+    assert_false(net.spoof_check);
+    assert_int_equal(net.queues, 4);
+    assert_int_equal(net.mtu, 9000);
+}
+
+static void a_card_needs_a_switch_only(void **state)
+{
+    struct vm_net_config net = net_of("lan0"), same = net_of("switch=lan0");
+
+    (void)state;
+    assert_true(net.spoof_check);
+    assert_int_equal(net.queues, 1);
+    assert_int_equal(net.mtu, 1500);
+    assert_int_equal(net.rate, 0);
+    assert_int_equal(net.mac[0], 2);
+    assert_memory_equal(&net.mac, &same.mac, 6); /* the same at every boot */
+}
+
+static void cards_of_a_vm_have_their_own_addresses(void **state)
+{
+    const struct vm_config *vm;
+
+    (void)state;
+    add_ok("vm=web role=kernel memory=64M net=lan0 net=lan1,vlan=3 net=lan0 net=lan0");
+    vm = vm_config_find(&set, "web");
+    assert_int_equal(vm->net_count, 4);
+    assert_int_equal(vm->nets[1].vlan, 3);
+    for (unsigned i = 1; i < 4; i++)
+        assert_memory_not_equal(vm->nets[i].mac, vm->nets[0].mac, 6);
+    assert_true(add("vm=mail role=kernel memory=64M net=a net=b net=c net=d net=e") < 0);
+    assert_string_equal(error.text, "net: too many");
+}
+
+static void bad_cards_say_what_was_expected(void **state)
+{
+    static const struct {
+        const char *value, *why;
+    } rows[] = {
+        {"", "switch="},
+        {"Lan0", "switch=Lan0"},
+        {"vlan=3", "expected the name of a switch"},
+        {"lan0,mac=02:00:00:00:00", "mac"},
+        {"lan0,mac=02-00-00-00-00-01", "mac"},
+        {"lan0,mac=01:00:00:00:00:01", "mac"},
+        {"lan0,mac=00:00:00:00:00:00", "mac"},
+        {"lan0,mac=02:00:00:00:00:0g", "mac"},
+        {"lan0,vlan=4095", "vlan=4095"},
+        {"lan0,queues=5", "queues=5"},
+        {"lan0,queues=0", "queues=0"},
+        {"lan0,mtu=67", "mtu=67"},
+        {"lan0,rate=1K", "rate"},
+        {"lan0,rate=1001G", "rate"},
+        {"lan0,rate=999999999999999", "rate"},
+        {"lan0,rate=100MM", "rate"},
+        {"lan0,rate=M", "rate"},
+        {"lan0,speed=1", "speed: no such key"},
+        {"lan0,=1", "expected a key"},
+    };
+    struct vm_config vm = {.name = "web"};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        assert_int_equal(vm_config_add_net(&vm, rows[i].value, &error), -EINVAL);
+        if (!strstr(error.text, rows[i].why))
+            fail_msg("%s: said \"%s\"", rows[i].value, error.text);
+        assert_int_equal(vm.net_count, 0);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
@@ -339,6 +432,10 @@ int main(void)
         TEST(the_longest_command_line_fits_and_no_more),
         TEST(a_boot_is_read_and_its_errors_are_logged),
         TEST(random_lines_are_survived),
+        TEST(a_card_with_everything),
+        TEST(a_card_needs_a_switch_only),
+        TEST(cards_of_a_vm_have_their_own_addresses),
+        TEST(bad_cards_say_what_was_expected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
