@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The I/O APIC that a guest sees: an 82093AA with 24 inputs, and the EOI register of version 0x20.
+ * The I/O APIC that a guest sees: an 82093AA with 32 inputs, and the EOI register of version 0x20.
  * A line's level says whether it is asserted; the polarity bit of a redirection entry is kept for
  * the guest and means nothing, as devices and the guest's ACPI tables agree by construction. What
  * this causes on the bus is bounded: a line's change, a write, and an EOI per input send one message
@@ -19,7 +19,7 @@
 #include "kernel/lib/types.h"
 
 #define IOAPIC_DEFAULT_BASE 0xfec00000ul
-#define IOAPIC_INPUTS       24u
+#define IOAPIC_INPUTS       32u
 
 #define IOAPIC_REGSEL 0x00
 #define IOAPIC_WIN    0x10

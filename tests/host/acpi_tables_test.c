@@ -169,7 +169,7 @@ static void madt_lists_every_cpu_and_one_ioapic(void **state)
 
 static void refuses_bad_requests(void **state)
 {
-    static const struct acpi_request bad[] = {{0, 1}, {65, 1}, {1, 9}};
+    static const struct acpi_request bad[] = {{0, 1}, {65, 1}, {1, GUEST_VIRTIO_MAX + 1}};
     struct acpi_request good = {1, 1};
     gpa_t at;
 

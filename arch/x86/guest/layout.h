@@ -37,13 +37,13 @@ static inline uint64_t guest_ram_above_hole(uint64_t ram_bytes)
 #define GUEST_VIRTIO_BASE   0xd0000000u
 #define GUEST_VIRTIO_STRIDE 0x1000u
 #define GUEST_VIRTIO_BYTES  0x200u
-#define GUEST_VIRTIO_MAX    8u
+#define GUEST_VIRTIO_MAX    16u
 #define GUEST_IOAPIC_BASE   0xfec00000u
 #define GUEST_LAPIC_BASE    0xfee00000u
 
 /* Interrupts: ISA's 0-15 (the PIT's IRQ 0 is at input 2), then one for each virtio device. */
 #define GUEST_IOAPIC_ID     0u
-#define GUEST_IOAPIC_INPUTS 24u
+#define GUEST_IOAPIC_INPUTS 32u
 #define GUEST_PIT_GSI       2u
 #define GUEST_SCI_GSI       9u /* level, active high */
 #define GUEST_VIRTIO_GSI    16u
