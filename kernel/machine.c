@@ -12,11 +12,13 @@
 #include "arch/x86/guest/event.h"
 #include "arch/x86/guest/world.h"
 #include "arch/x86/regs.h"
+#include "drivers/net/networks.h"
 #include "kernel/console.h"
 #include "kernel/control.h"
 #include "kernel/heap.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/format.h"
 #include "kernel/lib/lock.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
@@ -463,6 +465,53 @@ static int add_disk(struct platform *p, const struct boot_info *boot, unsigned n
     return add_virtio(p, &p->disks[n].device);
 }
 
+static int attach_port(struct platform *p, struct random *random, unsigned n)
+{
+    const struct vm_net_config *config = &p->vm->config->nets[n];
+    struct switch_port_config port = {
+        .vlan = (uint16_t)config->vlan,
+        .mtu = (uint16_t)config->mtu,
+        .rate = config->rate,
+        .is_trunk = config->is_trunk,
+        .is_isolated = config->is_isolated,
+        .checks_source = config->spoof_check,
+    };
+    struct net_switch *network;
+    uint64_t seed;
+
+    random_fill(random, &seed, sizeof seed);
+    network = networks_get(config->network, seed);
+    if (!network)
+        return refuse(p->vm, "too many switches, or no memory for one");
+    format_text(port.name, sizeof port.name, "%s.%u", p->vm->name, n);
+    memcpy(port.mac, config->mac, sizeof port.mac);
+    switch (switch_attach(network, &port, &p->ports[n])) {
+    case 0:
+        return 0;
+    case -EEXIST:
+        return refuse(p->vm, "another card on the switch has the address of one of its own");
+    default:
+        return refuse(p->vm, "its switch has no port left");
+    }
+}
+
+static int add_net(struct platform *p, struct random *random, unsigned n)
+{
+    const struct vm_net_config *config = &p->vm->config->nets[n];
+    struct virtio_net_settings settings = {
+        .may_change_mac = !config->spoof_check,
+        .pairs = config->queues,
+        .mtu = (uint16_t)config->mtu,
+    };
+    int error = attach_port(p, random, n);
+
+    if (error)
+        return error;
+    memcpy(settings.mac, config->mac, sizeof settings.mac);
+    virtio_net_init(&p->nets[n], &p->vm->mem, &settings, &p->ports[n]->netdev);
+    return add_virtio(p, &p->nets[n].device);
+}
+
 static int make_virtio(struct vm *vm, const struct boot_info *boot, struct random *random)
 {
     struct platform *p = vm->platform;
@@ -476,6 +525,8 @@ static int make_virtio(struct vm *vm, const struct boot_info *boot, struct rando
     error = error ? error : add_virtio(p, &p->rng.device);
     for (unsigned i = 0; i < vm->config->disk_count && !error; i++)
         error = add_disk(p, boot, i);
+    for (unsigned i = 0; i < vm->config->net_count && !error; i++)
+        error = add_net(p, random, i);
     return error;
 }
 
@@ -681,12 +732,22 @@ static void destroy_vcpu(struct vcpu *vcpu)
     heap_free(vcpu);
 }
 
+/* Before anything is freed: other guests' CPUs write into its memory and interrupt its vCPUs. */
+static void unplug(struct platform *p)
+{
+    for (unsigned i = 0; i < VM_NETS_MAX; i++)
+        if (p->ports[i])
+            switch_detach(p->ports[i]);
+}
+
 void machine_destroy(struct vm *vm)
 {
     if (vm->console) {
         set_console_vm(vm->console, NULL);
         console_remove_guest(vm->console);
     }
+    if (vm->platform)
+        unplug(vm->platform);
     silence(vm);
     while (vm->vcpu_count > 0)
         destroy_vcpu(vm->vcpus[--vm->vcpu_count]);

@@ -8,6 +8,7 @@
 
 #include "arch/x86/guest/layout.h"
 #include "arch/x86/guest/state.h"
+#include "drivers/net/switch.h"
 #include "drivers/virt/acpi_pm.h"
 #include "drivers/virt/apic_bus.h"
 #include "drivers/virt/debug_exit.h"
@@ -22,6 +23,7 @@
 #include "drivers/virt/virtio_blk.h"
 #include "drivers/virt/virtio_console.h"
 #include "drivers/virt/virtio_mmio.h"
+#include "drivers/virt/virtio_net.h"
 #include "drivers/virt/virtio_rng.h"
 #include "kernel/ramdisk.h"
 #include "kernel/vm.h"
@@ -52,6 +54,8 @@ struct platform {
     struct virtio_rng rng;
     struct virtio_blk disks[VM_DISKS_MAX];
     struct ramdisk ramdisks[VM_DISKS_MAX];
+    struct virtio_net nets[VM_NETS_MAX];
+    struct switch_port *ports[VM_NETS_MAX]; /* where they are plugged in */
 
     /* What was typed and not yet taken by the console device that wrote last. */
     uint8_t input[PLATFORM_INPUT_BYTES];
