@@ -13,7 +13,7 @@ def options(**settings):
     return POWER_OFF + "\n".join(lines) + "\n"
 
 
-def linux(name="linux", cmdline="", kernel="vmlinuz", console="ttyS0"):
+def linux(name="linux", cmdline="", kernel="vmlinuz", console="ttyS0", extra=""):
     """Debian's kernel with a disk. `quiet` keeps the log short: the console is as slow as a real one."""
     return f"""
 [vm.{name}]
@@ -22,6 +22,7 @@ initrd  = "build/linux/initramfs.zst"
 cmdline = "console={console} quiet cryptomgr.notests {cmdline}"
 memory  = "256M"
 disks   = [{{ file = "build/linux/disk.img", mode = "cow", id = "test-disk" }}]
+{extra}
 """
 
 
