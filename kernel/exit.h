@@ -59,6 +59,7 @@ struct vcpu_exit {
         struct {
             uint8_t number;
             uint8_t gpr;
+            uint8_t width; /* bytes of a read that the register gets: SMSW may be short; 0: none, memory has got it */
             bool is_read;  /* MOV from CR; else a write of value */
             uint64_t value;
         } cr;

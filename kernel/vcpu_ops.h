@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The seam to a virtualization engine (VT-x, later AMD-V): how to run a guest CPU. One table, chosen
+ * The seam to a virtualization engine: how to run a guest CPU. One table, chosen
  * once at boot. Everything about a vCPU runs on the CPU that has it loaded.
  */
 #ifndef KERNEL_VCPU_OPS_H
@@ -18,9 +18,10 @@ struct code_position {
 struct vcpu;
 struct vm;
 struct host_config;
+struct msr_row;
 
 enum vcpu_register {
-    VCPU_RIP, VCPU_RSP, VCPU_RFLAGS, VCPU_CR0, VCPU_CR3, VCPU_CR4, VCPU_EFER, VCPU_PAT, VCPU_DR7,
+    VCPU_RIP, VCPU_RSP, VCPU_RFLAGS, VCPU_CR0, VCPU_CR2, VCPU_CR3, VCPU_CR4, VCPU_EFER, VCPU_PAT, VCPU_DR6, VCPU_DR7,
     VCPU_FS_BASE, VCPU_GS_BASE, VCPU_SYSENTER_CS, VCPU_SYSENTER_ESP, VCPU_SYSENTER_EIP,
     VCPU_TSC_OFFSET,
     VCPU_PDPTE0, VCPU_PDPTE1, VCPU_PDPTE2, VCPU_PDPTE3,
@@ -43,7 +44,14 @@ enum event_window { WINDOW_INTERRUPT, WINDOW_NMI, WINDOWS };
 
 struct vcpu_ops {
     const char *name;
+    /* run() switches STAR, LSTAR, CSTAR, FMASK and KERNEL_GS_BASE; else they stay in the CPU while the vCPU has it. */
+    bool switches_syscall_msrs;
+    /* Registers that only CPUs with this engine have, by ascending index; arch/x86/guest/msr.c has those of all. */
+    const struct msr_row *msrs;
+    unsigned msr_count;
 
+    /* Does this CPU have the engine at all? The first one that is there is used, or refused by its probe(). */
+    bool (*is_present)(void);
     /* Looks at this machine, prints the preflight report; false: cannot be used, and the reason was logged. */
     bool (*probe)(const struct host_config *config);
     /* On each CPU; -ENODEV with a logged reason. */

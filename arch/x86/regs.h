@@ -69,6 +69,7 @@
 #define DR6_INIT 0xffff0ff0ul
 #define DR6_BREAKPOINTS 15ul
 #define DR6_BS   BIT(14)
+#define DR6_CAUSES (0xful | BIT(13) | DR6_BS | BIT(15)) /* B0-B3, BD, BS, BT */
 #define DR7_INIT 0x400ul
 #define DR7_GD   BIT(13)
 

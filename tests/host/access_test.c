@@ -72,7 +72,7 @@ static void test_a_write_that_faults_leaves_nothing(void **state)
     table[3] = 0x3000 | PTE_P;
     assert_int_equal(access_write(&f.vcpu, &context, GVA(0x2ffe), 4, UINT32_MAX), -EFAULT);
     fake_vcpu_assert_raised_with_code(&f, X86_PF, PFEC_P | PFEC_WR);
-    assert_int_equal(fake_cpu.cr[2], 0x3000);
+    assert_int_equal(f.registers[VCPU_CR2], 0x3000);
     assert_int_equal(get_le32(f.ram + 0x2ffe), 0);
     f.vcpu.event.type = EVENT_NONE;
     assert_int_equal(access_probe_write(&f.vcpu, &context, GVA(0x2ffe), 4), -EFAULT);

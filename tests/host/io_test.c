@@ -359,7 +359,7 @@ static void test_a_fault_in_the_middle_of_a_rep(void **state)
     vcpu->gpr[GPR_RCX] = 10;
     assert_int_equal(string(REP INSB, 1), VERDICT_RESUME);
     fake_vcpu_assert_raised_with_code(&f, X86_PF, 2 /* write */);
-    assert_int_equal(fake_cpu.cr[2], 0x3000);
+    assert_int_equal(f.registers[VCPU_CR2], 0x3000);
     assert_int_equal(vcpu->gpr[GPR_RCX], 7);
     assert_int_equal(vcpu->gpr[GPR_RDI], 0x3000);
     table[3] = 0x3000 | PTE_P | PTE_RW;
@@ -379,7 +379,7 @@ static void test_a_fault_in_the_second_half_of_an_element(void **state)
     vcpu->gpr[GPR_RDI] = 0x2ffe;
     assert_int_equal(string(INSD, 4), VERDICT_RESUME);
     fake_vcpu_assert_raised_with_code(&f, X86_PF, 2);
-    assert_int_equal(fake_cpu.cr[2], 0x3000);
+    assert_int_equal(f.registers[VCPU_CR2], 0x3000);
     assert_memory_equal(f.ram + 0x2ffe, "\0\0", 2);
     assert_int_equal(f.port_reads, 0);
     assert_int_equal(vcpu->gpr[GPR_RDI], 0x2ffe);
@@ -416,7 +416,7 @@ static void test_code_that_is_gone(void **state)
     table[CODE_AT >> 12] = 0;
     assert_int_equal(string(INSB, 1), VERDICT_RESUME);
     fake_vcpu_assert_raised_with_code(&f, X86_PF, 0);
-    assert_int_equal(fake_cpu.cr[2], CODE_AT);
+    assert_int_equal(f.registers[VCPU_CR2], CODE_AT);
 }
 
 static void test_an_address_that_is_not_canonical(void **state)

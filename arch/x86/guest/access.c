@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86/guest/access.h"
-#include "arch/x86/cpu.h"
 #include "arch/x86/regs.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
@@ -20,7 +19,7 @@ enum decode_mode access_begin_legacy(struct vcpu *vcpu, struct gva_context *c, c
 void access_fault(struct vcpu *vcpu, int error, gva_t linear, uint32_t error_code)
 {
     if (error == -EFAULT) {
-        write_cr2(linear.value);
+        vcpu_ops->set(vcpu, VCPU_CR2, linear.value);
         vcpu_raise_with_code(vcpu, X86_PF, error_code);
     } else if (error == -EINVAL) {
         vcpu_raise_with_code(vcpu, X86_GP, 0);

@@ -170,34 +170,73 @@ static bool write_cr4_value(struct vcpu *vcpu, uint64_t value)
     return true;
 }
 
-static bool access_cr8(struct vcpu *vcpu, const struct vcpu_exit *exit)
+static bool write_cr8_value(struct vcpu *vcpu, uint64_t value)
 {
-    if (exit->cr.is_read) {
-        vcpu->gpr[exit->cr.gpr] = lapic_tpr(vcpu->lapic) >> 4;
-        return true;
-    }
-    if (exit->cr.value > 15)
+    if (value > 15)
         return false;
-    lapic_set_tpr(vcpu->lapic, (uint8_t)(exit->cr.value << 4));
+    lapic_set_tpr(vcpu->lapic, (uint8_t)(value << 4));
     vcpu_request(vcpu, REQUEST_EVENT);
+    return true;
+}
+
+static bool write_cr(struct vcpu *vcpu, unsigned number, uint64_t value)
+{
+    switch (number) {
+    case 0:
+        return write_cr0_value(vcpu, value);
+    case 4:
+        return write_cr4_value(vcpu, value);
+    case 8:
+        return write_cr8_value(vcpu, value);
+    default:
+        return false;
+    }
+}
+
+static bool read_cr(struct vcpu *vcpu, unsigned number, uint64_t *value)
+{
+    switch (number) {
+    case 0:
+        *value = vcpu_ops->get(vcpu, VCPU_CR0);
+        return true;
+    case 4:
+        *value = vcpu_ops->get(vcpu, VCPU_CR4);
+        return true;
+    case 8:
+        *value = lapic_tpr(vcpu->lapic) >> 4;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* 16 bits merge; 32 clear the upper half. */
+static void set_gpr(struct vcpu *vcpu, const struct vcpu_exit *exit, uint64_t value)
+{
+    uint64_t *gpr = &vcpu->gpr[exit->cr.gpr], mask = bytes_mask(exit->cr.width);
+
+    *gpr = exit->cr.width == 2 ? (*gpr & ~mask) | (value & mask) : value & mask;
+    if (exit->cr.gpr == GPR_RSP)
+        vcpu_ops->set(vcpu, VCPU_RSP, *gpr);
+}
+
+static bool perform(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    uint64_t value;
+
+    if (!exit->cr.is_read)
+        return write_cr(vcpu, exit->cr.number, exit->cr.value);
+    if (!read_cr(vcpu, exit->cr.number, &value))
+        return false;
+    if (exit->cr.width > 0)
+        set_gpr(vcpu, exit, value);
     return true;
 }
 
 enum verdict cr_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    bool ok = false;
-
-    if (exit->cr.number == 8)
-        ok = access_cr8(vcpu, exit);
-    else if (exit->cr.number == 0 && !exit->cr.is_read)
-        ok = write_cr0_value(vcpu, exit->cr.value);
-    else if (exit->cr.number == 4 && !exit->cr.is_read)
-        ok = write_cr4_value(vcpu, exit->cr.value);
-    if (ok) {
-        if (exit->cr.is_read && exit->cr.gpr == GPR_RSP)
-            vcpu_ops->set(vcpu, VCPU_RSP, vcpu->gpr[GPR_RSP]);
+    if (perform(vcpu, exit))
         return VERDICT_NEXT;
-    }
     vcpu_raise_with_code(vcpu, X86_GP, 0);
     return VERDICT_RESUME;
 }

@@ -67,7 +67,7 @@ void vcpu_raise_with_code(struct vcpu *vcpu, uint8_t vector, uint32_t error_code
 void event_raise_debug(struct vcpu *vcpu, uint64_t dr6_bits)
 {
     vcpu_ops->set(vcpu, VCPU_DR7, vcpu_ops->get(vcpu, VCPU_DR7) & ~DR7_GD);
-    write_dr6((read_dr6() & ~DR6_BREAKPOINTS) | dr6_bits);
+    vcpu_ops->set(vcpu, VCPU_DR6, (vcpu_ops->get(vcpu, VCPU_DR6) & ~DR6_BREAKPOINTS) | dr6_bits);
     vcpu_raise(vcpu, X86_DB);
 }
 

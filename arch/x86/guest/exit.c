@@ -4,7 +4,6 @@
  * returns a verdict, and never moves RIP itself. Nothing a guest does may reach a panic from here.
  */
 #include "arch/x86/guest/exit.h"
-#include "arch/x86/cpu.h"
 #include "arch/x86/guest/cpuid.h"
 #include "arch/x86/guest/cr.h"
 #include "arch/x86/guest/event.h"

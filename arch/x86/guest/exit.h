@@ -3,7 +3,14 @@
 #ifndef ARCH_X86_GUEST_EXIT_H
 #define ARCH_X86_GUEST_EXIT_H
 
+#include "arch/x86/regs.h"
 #include "kernel/vm.h"
+
+/*
+ * Exceptions that an engine takes: #DB and #AC because a guest can make the CPU deliver them for ever (CVE-2015-8104,
+ * CVE-2015-5307); #MC because it is the machine's.
+ */
+#define EXCEPTIONS_TAKEN (1u << X86_DB | 1u << X86_AC | 1u << X86_MC)
 
 struct exit_kind_row {
     const char *name;

@@ -6,8 +6,8 @@
 #include "arch/x86/guest/msr.h"
 #include "arch/x86/guest/pv_eoi.h"
 #include "arch/x86/guest/pvclock.h"
+#include "arch/x86/guest/cpuid.h"
 #include "arch/x86/guest/steal_time.h"
-#include "arch/x86/cpu.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/regs.h"
 #include "drivers/virt/lapic.h"
@@ -20,7 +20,7 @@
 #define MISC_ENABLE_VALUE   1u     /* fast strings */
 #define UCODE_REVISION      (1ull << 32)
 
-static bool read_zero(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+bool msr_read_zero(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 {
     (void)vcpu;
     (void)index;
@@ -28,7 +28,7 @@ static bool read_zero(struct vcpu *vcpu, uint32_t index, uint64_t *value)
     return true;
 }
 
-static bool write_nothing(struct vcpu *vcpu, uint32_t index, uint64_t value)
+bool msr_write_nothing(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
     (void)vcpu;
     (void)index;
@@ -36,7 +36,7 @@ static bool write_nothing(struct vcpu *vcpu, uint32_t index, uint64_t value)
     return true;
 }
 
-static bool write_zero_only(struct vcpu *vcpu, uint32_t index, uint64_t value)
+bool msr_write_zero_only(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
     (void)vcpu;
     (void)index;
@@ -181,32 +181,77 @@ static bool write_mtrr(struct vcpu *vcpu, uint32_t index, uint64_t value)
     return slot;
 }
 
+/* An engine that does not leave EFER to the guest asks here (SDM 3A, "Extended Feature Enable Register"). */
+static bool read_efer(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    (void)index;
+    *value = vcpu_ops->get(vcpu, VCPU_EFER);
+    return true;
+}
+
+/* LMA is the CPU's own; LME must not change under paging. */
+static bool write_efer(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    uint64_t old = vcpu_ops->get(vcpu, VCPU_EFER), allowed = EFER_SCE | EFER_LME | EFER_LMA;
+
+    (void)index;
+    if (guest_cpuid_find(vcpu->cpuid, 0x80000001, 0)->edx & CPUID_81_EDX_NX)
+        allowed |= EFER_NXE;
+    if (value & ~allowed)
+        return false;
+    if (((old ^ value) & EFER_LME) && (vcpu_ops->get(vcpu, VCPU_CR0) & CR0_PG))
+        return false;
+    vcpu_ops->set(vcpu, VCPU_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
+    return true;
+}
+
+static bool read_pat(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    (void)index;
+    *value = vcpu_ops->get(vcpu, VCPU_PAT);
+    return true;
+}
+
+/* SDM 3A, "IA32_PAT MSR": types 2 and 3 and all above 7 do not exist. */
+static bool write_pat(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    (void)index;
+    for (unsigned i = 0; i < sizeof value; i++) {
+        uint8_t type = (uint8_t)(value >> 8 * i);
+
+        if (type > 7 || type == 2 || type == 3)
+            return false;
+    }
+    vcpu_ops->set(vcpu, VCPU_PAT, value);
+    return true;
+}
+
 #define ONE(index) index, index
 
 static const struct msr_row rows[] = {
-    {ONE(0x00), 0, read_zero, write_nothing, "P5_MC_ADDR", "ancient kernels read it"},
-    {ONE(0x01), 0, read_zero, write_nothing, "P5_MC_TYPE", "likewise"},
+    {ONE(0x00), 0, msr_read_zero, msr_write_nothing, "P5_MC_ADDR", "ancient kernels read it"},
+    {ONE(0x01), 0, msr_read_zero, msr_write_nothing, "P5_MC_TYPE", "likewise"},
     {ONE(MSR_IA32_TIME_STAMP_COUNTER), MSR_PASS_READ, read_tsc, write_tsc, "IA32_TIME_STAMP_COUNTER", "offset by the engine"},
     {ONE(MSR_KVM_WALL_CLOCK), 0, NULL, pvclock_write_wall_clock, "KVM_WALL_CLOCK", "old number of the clock"},
     {ONE(MSR_KVM_SYSTEM_TIME), 0, NULL, pvclock_write_system_time, "KVM_SYSTEM_TIME", "likewise"},
-    {ONE(MSR_IA32_PLATFORM_ID), 0, read_zero, NULL, "IA32_PLATFORM_ID", "for microcode loaders"},
+    {ONE(MSR_IA32_PLATFORM_ID), 0, msr_read_zero, NULL, "IA32_PLATFORM_ID", "for microcode loaders"},
     {ONE(MSR_IA32_APIC_BASE), 0, read_apic_base, write_apic_base, "IA32_APIC_BASE", "the virtual APIC's mode"},
     {ONE(MSR_IA32_FEATURE_CONTROL), 0, read_constant, NULL, "IA32_FEATURE_CONTROL", "locked: no VMX in a guest"},
     {ONE(MSR_IA32_TSC_ADJUST), 0, read_tsc_adjust, write_tsc_adjust, "IA32_TSC_ADJUST", "moves the TSC offset"},
-    {ONE(MSR_IA32_BIOS_UPDT_TRIG), 0, NULL, write_nothing, "IA32_BIOS_UPDT_TRIG", "microcode is the host's"},
-    {ONE(MSR_IA32_BIOS_SIGN_ID), 0, read_constant, write_nothing, "IA32_BIOS_SIGN_ID", "microcode is the host's"},
+    {ONE(MSR_IA32_BIOS_UPDT_TRIG), 0, NULL, msr_write_nothing, "IA32_BIOS_UPDT_TRIG", "microcode is the host's"},
+    {ONE(MSR_IA32_BIOS_SIGN_ID), 0, read_constant, msr_write_nothing, "IA32_BIOS_SIGN_ID", "microcode is the host's"},
     {ONE(MSR_IA32_MTRRCAP), 0, read_constant, NULL, "IA32_MTRRCAP", "Linux has no PAT without MTRRs"},
     {ONE(MSR_IA32_SYSENTER_CS), MSR_PASS, NULL, NULL, "IA32_SYSENTER_CS", "switched by the engine"},
     {ONE(MSR_IA32_SYSENTER_ESP), MSR_PASS, NULL, NULL, "IA32_SYSENTER_ESP", "switched by the engine"},
     {ONE(MSR_IA32_SYSENTER_EIP), MSR_PASS, NULL, NULL, "IA32_SYSENTER_EIP", "switched by the engine"},
-    {ONE(MSR_IA32_MCG_CAP), 0, read_zero, NULL, "IA32_MCG_CAP", "no banks: machine checks are the host's"},
-    {ONE(MSR_IA32_MCG_STATUS), 0, read_zero, write_zero_only, "IA32_MCG_STATUS", "likewise"},
-    {ONE(MSR_IA32_PERF_STATUS), 0, read_zero, NULL, "IA32_PERF_STATUS", "no frequency control"},
-    {ONE(MSR_IA32_MISC_ENABLE), 0, read_constant, write_nothing, "IA32_MISC_ENABLE", "nothing to switch"},
-    {ONE(MSR_IA32_DEBUGCTL), 0, read_zero, write_zero_only, "IA32_DEBUGCTL", "no branch records"},
+    {ONE(MSR_IA32_MCG_CAP), 0, msr_read_zero, NULL, "IA32_MCG_CAP", "no banks: machine checks are the host's"},
+    {ONE(MSR_IA32_MCG_STATUS), 0, msr_read_zero, msr_write_zero_only, "IA32_MCG_STATUS", "likewise"},
+    {ONE(MSR_IA32_PERF_STATUS), 0, msr_read_zero, NULL, "IA32_PERF_STATUS", "no frequency control"},
+    {ONE(MSR_IA32_MISC_ENABLE), 0, read_constant, msr_write_nothing, "IA32_MISC_ENABLE", "nothing to switch"},
+    {ONE(MSR_IA32_DEBUGCTL), 0, msr_read_zero, msr_write_zero_only, "IA32_DEBUGCTL", "no branch records"},
     {MSR_IA32_MTRR_PHYSBASE0, MSR_IA32_MTRR_PHYSMASK7, 0, read_mtrr, write_mtrr, "IA32_MTRR_PHYS*", "remembered"},
     {MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX4K_F8000, 0, read_mtrr, write_mtrr, "IA32_MTRR_FIX*", "remembered"},
-    {ONE(MSR_IA32_PAT), MSR_PASS, NULL, NULL, "IA32_PAT", "switched by the engine"},
+    {ONE(MSR_IA32_PAT), MSR_PASS, read_pat, write_pat, "IA32_PAT", "switched by the engine"},
     {ONE(MSR_IA32_MTRR_DEF_TYPE), 0, read_mtrr, write_mtrr, "IA32_MTRR_DEF_TYPE", "remembered"},
     {ONE(MSR_IA32_TSC_DEADLINE), 0, read_tsc_deadline, write_tsc_deadline, "IA32_TSC_DEADLINE", "the virtual APIC's timer"},
     {MSR_IA32_X2APIC_FIRST, MSR_IA32_X2APIC_LAST, 0, read_x2apic, write_x2apic, "x2APIC", "the virtual APIC"},
@@ -214,7 +259,7 @@ static const struct msr_row rows[] = {
     {ONE(MSR_KVM_SYSTEM_TIME_NEW), 0, NULL, pvclock_write_system_time, "KVM_SYSTEM_TIME_NEW", "the TSC's rate"},
     {ONE(MSR_KVM_STEAL_TIME), 0, steal_time_read, steal_time_write, "KVM_STEAL_TIME", "what other VMs took"},
     {ONE(MSR_KVM_PV_EOI), 0, pv_eoi_read, pv_eoi_write, "KVM_PV_EOI", "spares exits where the CPU ends no interrupts"},
-    {ONE(MSR_IA32_EFER), MSR_PASS, NULL, NULL, "IA32_EFER", "switched by the engine; the CPU checks it"},
+    {ONE(MSR_IA32_EFER), MSR_PASS, read_efer, write_efer, "IA32_EFER", "switched by the engine"},
     {ONE(MSR_IA32_STAR), MSR_PASS, NULL, NULL, "IA32_STAR", "the hypervisor has no SYSCALL"},
     {ONE(MSR_IA32_LSTAR), MSR_PASS, NULL, NULL, "IA32_LSTAR", "likewise"},
     {ONE(MSR_IA32_CSTAR), MSR_PASS, NULL, NULL, "IA32_CSTAR", "likewise"},
@@ -246,21 +291,30 @@ void msr_init(void)
             direct[index] = (uint8_t)i;
 }
 
-static COLD const struct msr_row *find_high(uint32_t index)
+static const struct msr_row *bisect(const struct msr_row *table, unsigned count, uint32_t index)
 {
-    unsigned low = 0, high = UNKNOWN_ROW;
+    unsigned low = 0, high = count;
 
     while (low < high) {
         unsigned middle = (low + high) / 2;
 
-        if (index < rows[middle].index)
+        if (index < table[middle].index)
             high = middle;
-        else if (index > rows[middle].last)
+        else if (index > table[middle].last)
             low = middle + 1;
         else
-            return &rows[middle];
+            return &table[middle];
     }
-    return &rows[UNKNOWN_ROW];
+    return NULL;
+}
+
+static COLD const struct msr_row *find_high(uint32_t index)
+{
+    const struct msr_row *row = bisect(rows, UNKNOWN_ROW, index);
+
+    if (!row)
+        row = bisect(vcpu_ops->msrs, vcpu_ops->msr_count, index);
+    return row ? row : &rows[UNKNOWN_ROW];
 }
 
 static inline const struct msr_row *find(uint32_t index)

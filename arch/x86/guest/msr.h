@@ -7,7 +7,8 @@
 
 struct vcpu;
 
-#define MSR_PASS_READ  1u /* the guest reads, or writes, the CPU's register: no exit */
+/* The guest reads, or writes, the CPU's register, no exit; where an engine cannot leave it to the guest, read and write count. */
+#define MSR_PASS_READ  1u
 #define MSR_PASS_WRITE 2u
 #define MSR_PASS       (MSR_PASS_READ | MSR_PASS_WRITE)
 
@@ -22,6 +23,11 @@ struct msr_row {
 
 /* The table, by ascending index. */
 const struct msr_row *msr_rows(unsigned *count);
+
+/* Handlers for registers that need none of their own; an engine's rows use them, too. */
+bool msr_read_zero(struct vcpu *vcpu, uint32_t index, uint64_t *value);
+bool msr_write_nothing(struct vcpu *vcpu, uint32_t index, uint64_t value);
+bool msr_write_zero_only(struct vcpu *vcpu, uint32_t index, uint64_t value);
 
 /* Once, before the first guest. */
 void msr_init(void);

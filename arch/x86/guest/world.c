@@ -7,18 +7,24 @@
 #include "kernel/lib/string.h"
 #include "kernel/vm.h"
 
-/* MSRs that pass through and where they wait; only those that differ are written. */
+/* MSRs that pass through and where they wait; only those that differ are written. Those of SYSCALL stand last. */
 static const struct {
     uint32_t index;
     size_t offset;
 } switched[] = {
+    {MSR_IA32_TSC_AUX, offsetof(struct vcpu, tsc_aux)},
     {MSR_IA32_STAR, offsetof(struct vcpu, star)},
     {MSR_IA32_LSTAR, offsetof(struct vcpu, lstar)},
     {MSR_IA32_CSTAR, offsetof(struct vcpu, cstar)},
     {MSR_IA32_FMASK, offsetof(struct vcpu, fmask)},
     {MSR_IA32_KERNEL_GS_BASE, offsetof(struct vcpu, kernel_gs_base)},
-    {MSR_IA32_TSC_AUX, offsetof(struct vcpu, tsc_aux)},
 };
+#define SYSCALL_MSRS 5u
+
+static unsigned switched_count(void)
+{
+    return ARRAY_SIZE(switched) - (vcpu_ops->switches_syscall_msrs ? SYSCALL_MSRS : 0);
+}
 
 static uint64_t *slot(struct vcpu *vcpu, unsigned i)
 {
@@ -69,27 +75,27 @@ void world_reset(struct vcpu *vcpu)
 
 void world_load(struct vcpu *vcpu)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(switched); i++)
+    for (unsigned i = 0; i < switched_count(); i++)
         if (rdmsr(switched[i].index) != *slot(vcpu, i))
             wrmsr(switched[i].index, *slot(vcpu, i));
-    write_cr2(vcpu->cr2);
+    vcpu_ops->set(vcpu, VCPU_CR2, vcpu->cr2);
     write_dr0(vcpu->dr[0]);
     write_dr1(vcpu->dr[1]);
     write_dr2(vcpu->dr[2]);
     write_dr3(vcpu->dr[3]);
-    write_dr6(vcpu->dr6);
+    vcpu_ops->set(vcpu, VCPU_DR6, vcpu->dr6);
     load_extended(vcpu);
 }
 
 void world_save(struct vcpu *vcpu)
 {
     save_extended(vcpu);
-    for (unsigned i = 0; i < ARRAY_SIZE(switched); i++)
+    for (unsigned i = 0; i < switched_count(); i++)
         *slot(vcpu, i) = rdmsr(switched[i].index);
-    vcpu->cr2 = read_cr2();
+    vcpu->cr2 = vcpu_ops->get(vcpu, VCPU_CR2);
     vcpu->dr[0] = read_dr0();
     vcpu->dr[1] = read_dr1();
     vcpu->dr[2] = read_dr2();
     vcpu->dr[3] = read_dr3();
-    vcpu->dr6 = read_dr6();
+    vcpu->dr6 = vcpu_ops->get(vcpu, VCPU_DR6);
 }

@@ -8,6 +8,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/descriptors.h"
 #include "arch/x86/guest/cr.h"
+#include "arch/x86/guest/exit.h"
 #include "arch/x86/guest/msr.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
@@ -29,12 +30,6 @@ static void write_table(const struct field_value *table, unsigned count)
     for (unsigned i = 0; i < count; i++)
         vmwrite(table[i].field, table[i].value);
 }
-
-/*
- * #DB and #AC are taken because a guest can make the CPU deliver them for ever (CVE-2015-8104,
- * CVE-2015-5307); #MC because it is the machine's.
- */
-#define EXCEPTIONS_TAKEN (1u << X86_DB | 1u << X86_AC | 1u << X86_MC)
 
 /* TSC ticks: PAUSEs that are closer than the gap make a loop, and one that lasts for the window exits. */
 #define PLE_GAP    128

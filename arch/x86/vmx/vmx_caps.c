@@ -234,9 +234,14 @@ static void report(void)
                  vmx_has(optional[i].field, optional[i].bit) ? "used" : "not used");
 }
 
+bool vmx_is_present(void)
+{
+    return cpuid(1, 0).ecx & CPUID_1_ECX_VMX;
+}
+
 bool vmx_probe(const struct host_config *config)
 {
-    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_VMX)) {
+    if (!vmx_is_present()) {
         log_error("preflight", "VT-x is missing: this CPU has none (CPUID.1:ECX.VMX), or the firmware or the "
                   "emulator hides it; turn on \"Intel Virtualization Technology\" in the firmware's set-up");
         return false;

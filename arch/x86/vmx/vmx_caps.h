@@ -25,6 +25,7 @@ static inline bool vmx_has(enum vmx_control field, uint32_t bit)
     return vmx_caps.controls[field] & bit;
 }
 
+bool vmx_is_present(void);
 /* Fills vmx_caps and prints the report. False: this machine cannot be used, and a line said what is missing. */
 bool vmx_probe(const struct host_config *config);
 

@@ -150,6 +150,7 @@ static void fill_cr(struct vcpu *vcpu)
 
     vcpu->exit.cr.number = q & 15;
     vcpu->exit.cr.gpr = q >> 8 & 15;
+    vcpu->exit.cr.width = 8;
     vcpu->exit.cr.is_read = access == FROM_CR;
     vcpu->gpr[GPR_RSP] = vmread(VMCS_GUEST_RSP);
     if (access == CLTS) {

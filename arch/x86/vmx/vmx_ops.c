@@ -271,7 +271,7 @@ static enum verdict vmx_run(struct vcpu *vcpu)
     return vmx_enter(vcpu, was_launched);
 }
 
-/* --- registers --- */
+/* --- registers: CR2 and DR6 stay in the CPU while the vCPU has it --- */
 
 static const uint16_t register_field[VCPU_REGISTERS] = {
     [VCPU_RIP] = VMCS_GUEST_RIP,
@@ -298,26 +298,44 @@ static const uint16_t register_field[VCPU_REGISTERS] = {
 static uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_register which)
 {
     (void)vcpu;
-    if (which == VCPU_CR0)
+    switch (which) {
+    case VCPU_CR0:
         return vmcs_get_cr0();
-    if (which == VCPU_CR4)
+    case VCPU_CR4:
         return vmcs_get_cr4();
-    return vmread(register_field[which]);
+    case VCPU_CR2:
+        return read_cr2();
+    case VCPU_DR6:
+        return read_dr6();
+    default:
+        return vmread(register_field[which]);
+    }
 }
 
 static void vmx_set(struct vcpu *vcpu, enum vcpu_register which, uint64_t value)
 {
-    if (which == VCPU_CR0)
+    switch (which) {
+    case VCPU_CR0:
         vmcs_set_cr0(vcpu, value);
-    else if (which == VCPU_CR4)
-        vmcs_set_cr4(vcpu, value);
-    else
-        vmwrite(register_field[which], value);
-    if (which == VCPU_CR0 || which == VCPU_CR4)
         flush_linear(vcpu);
-    if (which == VCPU_EFER)
-        vmwrite(VMCS_ENTRY_CONTROLS,
-                vmx_caps.controls[CONTROL_ENTRY] | (value & EFER_LMA ? ENTRY_IA32E_MODE_GUEST : 0));
+        break;
+    case VCPU_CR4:
+        vmcs_set_cr4(vcpu, value);
+        flush_linear(vcpu);
+        break;
+    case VCPU_CR2:
+        write_cr2(value);
+        break;
+    case VCPU_DR6:
+        write_dr6(value);
+        break;
+    case VCPU_EFER:
+        vmwrite(VMCS_GUEST_EFER, value);
+        vmwrite(VMCS_ENTRY_CONTROLS, vmx_caps.controls[CONTROL_ENTRY] | (value & EFER_LMA ? ENTRY_IA32E_MODE_GUEST : 0));
+        break;
+    default:
+        vmwrite(register_field[which], value);
+    }
 }
 
 static void vmx_get_segment(struct vcpu *vcpu, enum segment_register which, struct segment *s)
@@ -432,6 +450,7 @@ static bool vmx_sync_interrupts(struct vcpu *vcpu)
 
 const struct vcpu_ops vmx_ops = {
     .name = "VT-x with EPT",
+    .is_present = vmx_is_present,
     .probe = vmx_probe,
     .cpu_enable = vmx_cpu_enable,
     .cpu_disable = vmx_cpu_disable,
