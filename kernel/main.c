@@ -15,6 +15,7 @@
 #include "arch/x86/paging.h"
 #include "arch/x86/power.h"
 #include "arch/x86/smp.h"
+#include "arch/x86/svm/svm_ops.h"
 #include "arch/x86/trap.h"
 #include "arch/x86/vmx/vmx_ops.h"
 #include "drivers/host/e9.h"
@@ -63,8 +64,13 @@ static struct vm_config_set vm_set = {vm_configs, VM_CONFIGS_MAX, 0};
 static struct random entropy;
 static bool queues_are_ready;
 
-const struct vcpu_ops *vcpu_ops = &vmx_ops;
-const struct stage2_ops *stage2_ops = &vmx_stage2_ops;
+static const struct engine {
+    const struct vcpu_ops *vcpu;
+    const struct stage2_ops *stage2;
+} engines[] = {{&vmx_ops, &vmx_stage2_ops}, {&svm_ops, &svm_stage2_ops}};
+
+const struct vcpu_ops *vcpu_ops;
+const struct stage2_ops *stage2_ops;
 
 void __stack_chk_fail(void)
 {
@@ -188,6 +194,32 @@ static void read_firmware_tables(void)
         log_warn("acpi", "no ACPI tables: one CPU, no power control");
 }
 
+static void use_engine(const struct engine *engine)
+{
+    vcpu_ops = engine->vcpu;
+    stage2_ops = engine->stage2;
+}
+
+/* The one that this CPU has; where it has none, the last one: its members have nothing to end. */
+static void choose_engine(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(engines); i++) {
+        use_engine(&engines[i]);
+        if (vcpu_ops->is_present())
+            return;
+    }
+}
+
+/* Where there is none, each says what it lacks. */
+static bool is_engine_usable(void)
+{
+    if (vcpu_ops->is_present())
+        return vcpu_ops->probe(&config);
+    for (unsigned i = 0; i < ARRAY_SIZE(engines); i++)
+        (void)engines[i].vcpu->probe(&config);
+    return false;
+}
+
 static void preflight(void)
 {
     struct page_stats pages;
@@ -196,7 +228,7 @@ static void preflight(void)
     log_info("preflight", "CPUs: %u, memory: %lu MiB free of %lu MiB, VT-d: %s", MAX(acpi.cpu_count, 1u),
              pages.free_pages >> 8, memmap_total_bytes(&memory, MEMMAP_USABLE) >> 20,
              acpi.has_dmar ? "present, not used" : "none");
-    if (vcpu_ops->probe(&config))
+    if (is_engine_usable())
         return;
     log_event("event=exit status=1");
     if (config.on_idle == ON_IDLE_POWEROFF)
@@ -355,6 +387,7 @@ static NORETURN void main_on_own_stack(void)
     read_firmware_tables();
     clock_init(&acpi);
     start_interrupts();
+    choose_engine();
     power_init(&acpi, vcpu_ops->cpu_disable);
     preflight();
     enable_cpu();
