@@ -20,15 +20,15 @@ KERNEL_CFLAGS := -std=gnu17 -O2 -g -I. -ffreestanding -fno-pic -fno-pie -mcmodel
     -Wundef -Wvla
 KERNEL_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none -T linker.ld
 
-KERNEL_C   := $(wildcard kernel/*.c kernel/lib/*.c arch/x86/*.c arch/x86/guest/*.c arch/x86/vmx/*.c \
+KERNEL_C   := $(wildcard kernel/*.c kernel/lib/*.c arch/x86/*.c arch/x86/guest/*.c arch/x86/vmx/*.c arch/x86/svm/*.c \
                          drivers/host/*.c drivers/net/*.c drivers/virt/*.c)
 KERNEL_C   := $(filter-out arch/x86/asm_offsets.c,$(KERNEL_C))
-KERNEL_ASM := $(wildcard boot/*.asm arch/x86/*.asm arch/x86/vmx/*.asm)
+KERNEL_ASM := $(wildcard boot/*.asm arch/x86/*.asm arch/x86/vmx/*.asm arch/x86/svm/*.asm)
 KERNEL_OBJ := $(KERNEL_C:%.c=$(KERNEL_BUILD)/%.o) $(KERNEL_BUILD)/font.o $(KERNEL_ASM:%.asm=$(KERNEL_BUILD)/%.asm.o)
 
 # On the path of every exit, where a canary costs seven instructions a function. Not what parses hostile input: the walk,
 # the emulator and the rings keep theirs.
-HOT_C := arch/x86/vmx/vmx_exit.c arch/x86/guest/exit.c arch/x86/guest/io.c arch/x86/guest/msr.c arch/x86/guest/access.c \
+HOT_C := arch/x86/vmx/vmx_exit.c arch/x86/svm/svm_exit.c arch/x86/guest/exit.c arch/x86/guest/io.c arch/x86/guest/msr.c arch/x86/guest/access.c \
           kernel/io_bus.c kernel/guest_mem.c kernel/timer.c \
          drivers/virt/lapic.c drivers/virt/lapic_timer.c drivers/virt/lapic_regs.c drivers/virt/virtio_mmio.c \
          drivers/virt/uart.c

@@ -149,7 +149,7 @@ class Qemu(Machine):
 
 class QemuTcg(Qemu):
     name = "qemu-tcg"
-    default_cpu_model = "max"
+    default_cpu_model = "max,+svm"
     acceleration = ("-machine", "q35", "-accel", "tcg")
 
 

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From AMD-V's exit code to the neutral exit: the table below has a row for every code that an intercept of vmcb.c can
+ * make. This path runs for every exit.
+ */
+#include "arch/x86/svm/svm_exit.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/guest/exit.h"
+#include "arch/x86/regs.h"
+#include "arch/x86/svm/svm_caps.h"
+#include "arch/x86/svm/svm_event.h"
+#include "arch/x86/svm/svm_insn.h"
+#include "arch/x86/svm/vmcb.h"
+#include "drivers/virt/lapic.h"
+
+/* --- filling in: one function a kind that needs one; false: the guest goes on, with what was raised --- */
+
+/* The exit leaves it pending: it comes as soon as we let it. */
+static bool fill_interrupt(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)vcpu;
+    (void)exit;
+    cpu_take_interrupts();
+    return true;
+}
+
+static bool fill_exception(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+    exit->exception.vector = (uint8_t)(vmcb->control.exit_code - VMEXIT_EXCP0);
+    exit->exception.has_error_code = X86_EXCEPTIONS_WITH_ERROR_CODE & 1u << exit->exception.vector;
+    exit->exception.error_code = (uint32_t)vmcb->control.exit_info1;
+    exit->exception.detail = vmcb->state.dr6 & DR6_CAUSES;
+    return true;
+}
+
+static bool fill_debug_exception(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    if (!svm_end_step(vcpu))
+        return fill_exception(vcpu, exit);
+    exit->kind = EXIT_WINDOW;
+    return true;
+}
+
+/* INT1 is a trap: what is pushed is the next instruction. It leaves no mark in DR6. */
+static bool fill_icebp(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    struct svm_vcpu *v = svm_of(vcpu);
+
+    if (!svm_insn_skip(vcpu, 0xf1, 1))
+        return false;
+    v->vmcb->state.rip = v->next_rip;
+    v->vmcb->control.interrupt_shadow &= ~INTERRUPT_SHADOW;
+    exit->exception.vector = X86_DB;
+    exit->exception.has_error_code = false;
+    exit->exception.detail = 0;
+    return true;
+}
+
+static bool fill_iret(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)exit;
+    svm_begin_iret(vcpu);
+    return true;
+}
+
+static bool fill_window(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)exit;
+    svm_want_window(vcpu, WINDOW_INTERRUPT, false);
+    return true;
+}
+
+static bool fill_msr(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    if (svm_of(vcpu)->vmcb->control.exit_info1)
+        exit->kind = EXIT_WRMSR;
+    return svm_insn_skip(vcpu, 0x0f, 2);
+}
+
+/* APM 2, "IOIO Intercepts": EXITINFO2 is the next RIP. */
+static bool fill_io(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    struct svm_vcpu *v = svm_of(vcpu);
+    uint64_t info = v->vmcb->control.exit_info1;
+
+    exit->io.port = (uint16_t)(info >> IOIO_PORT_SHIFT);
+    exit->io.width = info >> IOIO_SIZE_SHIFT & IOIO_SIZE_MASK;
+    exit->io.is_in = info & IOIO_IN;
+    exit->io.is_string = info & IOIO_STRING;
+    exit->io.has_rep = info & IOIO_REP;
+    v->next_rip = v->vmcb->control.exit_info2;
+    return true;
+}
+
+/* APM 2, "Nested versus Guest Page Faults, Fault Ordering" */
+static bool fill_memory(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    const struct vmcb_control *c = &svm_of(vcpu)->vmcb->control;
+
+    exit->memory.address = GPA(c->exit_info2);
+    exit->memory.is_write = c->exit_info1 & NPF_WRITE;
+    exit->memory.is_fetch = c->exit_info1 & NPF_FETCH;
+    return true;
+}
+
+static bool fill_cr(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint64_t code = svm_of(vcpu)->vmcb->control.exit_code;
+
+    exit->cr.number = code == VMEXIT_CR0_SEL_WRITE ? 0 : code & 15;
+    return svm_insn_decode_cr(vcpu, exit);
+}
+
+static bool fill_hardware(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    const struct vmcb_control *c = &svm_of(vcpu)->vmcb->control;
+
+    exit->hardware.reason = (uint32_t)c->exit_code;
+    exit->hardware.qualification = c->exit_info1;
+    return true;
+}
+
+/* --- the table --- */
+
+struct exit_row {
+    uint8_t kind;
+    uint8_t opcode, length; /* of an instruction without operands, behind its prefixes: RIP goes past it */
+    bool (*fill)(struct vcpu *vcpu, struct vcpu_exit *exit);
+};
+
+static const struct exit_row low_rows[VMEXIT_LOW_CODES] = {
+    /* A code without a row stops the VM: nothing enables it. */
+    [VMEXIT_CR0_READ] = {.kind = EXIT_CR, .fill = fill_cr},
+    [VMEXIT_CR4_READ] = {.kind = EXIT_CR, .fill = fill_cr},
+    [VMEXIT_CR8_READ] = {.kind = EXIT_CR, .fill = fill_cr},
+    [VMEXIT_CR0_WRITE] = {.kind = EXIT_CR, .fill = fill_cr},
+    [VMEXIT_CR4_WRITE] = {.kind = EXIT_CR, .fill = fill_cr},
+    [VMEXIT_CR8_WRITE] = {.kind = EXIT_CR, .fill = fill_cr},
+    [VMEXIT_CR0_SEL_WRITE] = {.kind = EXIT_CR, .fill = fill_cr},
+    [VMEXIT_EXCP_DB] = {.kind = EXIT_EXCEPTION, .fill = fill_debug_exception},
+    [VMEXIT_EXCP_AC] = {.kind = EXIT_EXCEPTION, .fill = fill_exception},
+    [VMEXIT_EXCP_MC] = {.kind = EXIT_EXCEPTION, .fill = fill_exception},
+    [VMEXIT_ICEBP] = {.kind = EXIT_EXCEPTION, .fill = fill_icebp},
+    [VMEXIT_INTR] = {.kind = EXIT_INTERRUPT, .fill = fill_interrupt},
+    [VMEXIT_NMI] = {.kind = EXIT_INTERRUPT}, /* it came with STGI */
+    [VMEXIT_INIT] = {.kind = EXIT_INIT},
+    [VMEXIT_VINTR] = {.kind = EXIT_WINDOW, .fill = fill_window},
+    [VMEXIT_IRET] = {.kind = EXIT_WINDOW, .fill = fill_iret},
+    [VMEXIT_IOIO] = {.kind = EXIT_IO, .fill = fill_io},
+    [VMEXIT_MSR] = {.kind = EXIT_RDMSR, .fill = fill_msr},
+    [VMEXIT_CPUID] = {.kind = EXIT_CPUID, .opcode = 0x0f, .length = 2},
+    [VMEXIT_VMMCALL] = {.kind = EXIT_HYPERCALL, .opcode = 0x0f, .length = 3},
+    [VMEXIT_XSETBV] = {.kind = EXIT_XSETBV, .opcode = 0x0f, .length = 3},
+    [VMEXIT_HLT] = {.kind = EXIT_HLT, .opcode = 0xf4, .length = 1},
+    [VMEXIT_PAUSE] = {.kind = EXIT_PAUSE, .opcode = 0x90, .length = 1},
+    [VMEXIT_INVD] = {.kind = EXIT_CACHE, .opcode = 0x0f, .length = 2},
+    [VMEXIT_WBINVD] = {.kind = EXIT_CACHE, .opcode = 0x0f, .length = 2},
+    [VMEXIT_SHUTDOWN] = {.kind = EXIT_SHUTDOWN},
+    [VMEXIT_RDPMC] = {.kind = EXIT_PROTECTED},
+    [VMEXIT_RSM] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_INVLPGA] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_VMRUN] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_VMLOAD] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_VMSAVE] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_STGI] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_CLGI] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_SKINIT] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_MONITOR] = {.kind = EXIT_UNDEFINED}, /* CPUID says that there is none, and none of the following */
+    [VMEXIT_MWAIT] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_MWAIT_ARMED] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_RDPRU] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_INVLPGB] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_INVLPGB_ILLEGAL] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_MCOMMIT] = {.kind = EXIT_UNDEFINED},
+    [VMEXIT_TLBSYNC] = {.kind = EXIT_UNDEFINED},
+};
+
+static const struct exit_row nested_page_fault = {.kind = EXIT_MEMORY, .fill = fill_memory};
+static const struct exit_row unexpected = {.kind = EXIT_UNEXPECTED, .fill = fill_hardware};
+static const struct exit_row invalid = {.kind = EXIT_ENTRY_FAILED, .fill = fill_hardware};
+
+static const struct exit_row *find_row(uint64_t code)
+{
+    if (likely(code < ARRAY_SIZE(low_rows)))
+        return low_rows[code].kind == EXIT_UNEXPECTED ? &unexpected : &low_rows[code];
+    if (code == VMEXIT_NPF)
+        return &nested_page_fault;
+    return (int32_t)code == VMEXIT_INVALID ? &invalid : &unexpected;
+}
+
+/* Whether there is something to handle. */
+static bool fill_in(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    const struct exit_row *row = find_row(svm_of(vcpu)->vmcb->control.exit_code);
+
+    exit->kind = row->kind;
+    if (row->length)
+        return svm_insn_skip(vcpu, row->opcode, row->length);
+    return !row->fill || row->fill(vcpu, exit);
+}
+
+/* --- the way in and out --- */
+
+/* An instruction that we emulated is over: its shadow of STI or MOV SS too, and a trap flag that it ran under is due. */
+static void advance(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    const struct svm_vcpu *v = svm_of(vcpu);
+    struct vmcb *vmcb = v->vmcb;
+
+    vmcb->state.rip = exit->kind == EXIT_MEMORY ? vmcb->state.rip + vcpu->emulated_length : v->next_rip;
+    vmcb->control.interrupt_shadow &= ~INTERRUPT_SHADOW;
+    if (likely(!(vmcb->state.rflags & RFLAGS_TF)))
+        return;
+    vmcb->state.dr6 |= DR6_BS;
+    vmcb->control.clean &= ~(uint32_t)CLEAN_DR;
+    if (!svm_end_step(vcpu))
+        vcpu_raise(vcpu, X86_DB);
+}
+
+/* Everything in the VMCB is as the CPU knows it; what changes from here on clears its bit. */
+static void take_state(struct vcpu *vcpu)
+{
+    struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+    uint64_t tpr = vmcb->control.v_intr & V_TPR_MASK;
+
+    vcpu->gpr[GPR_RAX] = vmcb->state.rax;
+    vmcb->control.clean = svm_has(SVM_FEATURE_VMCB_CLEAN) ? CLEAN_ALL : 0;
+    vmcb->control.tlb_control = TLB_KEEP;
+    vmcb->control.event_inj = 0;
+    if (unlikely(tpr != lapic_tpr(vcpu->lapic) >> 4))
+        lapic_set_tpr(vcpu->lapic, (uint8_t)(tpr << 4));
+    svm_keep_interrupted_event(vcpu);
+}
+
+enum verdict svm_handle_exit(struct vcpu *vcpu)
+{
+    struct vcpu_exit *exit = &vcpu->exit;
+    enum verdict verdict = VERDICT_RESUME;
+    bool is_filled;
+
+    take_state(vcpu);
+    is_filled = fill_in(vcpu, exit);
+    vcpu_trace(vcpu, exit);
+    if (likely(is_filled))
+        verdict = exit_handle(vcpu, exit);
+    if (verdict == VERDICT_NEXT || verdict == VERDICT_WAIT)
+        advance(vcpu, exit);
+    if (unlikely(vcpu->requests != 0) && verdict <= VERDICT_NEXT)
+        return VERDICT_LEAVE;
+    if (verdict > VERDICT_NEXT)
+        return verdict;
+    svm_prepare_entry(vcpu);
+    return VERDICT_RESUME;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One vCPU's VMCB: what AMD-V keeps of a guest CPU, and what the engine knows besides. */
+#ifndef ARCH_X86_SVM_VMCB_H
+#define ARCH_X86_SVM_VMCB_H
+
+#include "arch/x86/regs.h"
+#include "arch/x86/svm/svm.h"
+#include "kernel/vm.h"
+
+/* Why the guest runs with our TF: until the trap, an NMI must wait. */
+enum step { STEP_NONE, STEP_SHADOW, STEP_IRET };
+
+struct svm_vcpu {
+    struct vmcb *vmcb;
+    hpa_t vmcb_address;
+    uint64_t cr0, cr4;   /* as the guest wrote them; the VMCB's may differ */
+    uint64_t next_rip;   /* of the instruction that made this exit, if it has one */
+
+    unsigned cpu;        /* the last one that ran it, if asid_generation is not 0 */
+    uint64_t asid_generation;
+    bool needs_flush;    /* translations that the TLB may hold of it are wrong */
+
+    bool is_nmi_blocked; /* between an NMI and its IRET */
+    enum step step;
+    bool had_tf;         /* the guest's own, while we step */
+};
+
+static inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)
+{
+    return vcpu->engine;
+}
+
+/* Permission maps by the MSR policy, the same for every vCPU; once, before the first one. -ENOMEM */
+MUST_CHECK int vmcb_make_permission_maps(void);
+
+/* Everything: controls from tables, the guest's state from start. */
+void vmcb_init(struct vcpu *vcpu, const struct vcpu_start *start);
+
+/* CR0 and CR4 have bits that the hypervisor needs otherwise than the guest thinks; it is asked to read them then. */
+uint64_t vmcb_get_cr0(const struct svm_vcpu *v);
+void vmcb_set_cr0(struct svm_vcpu *v, uint64_t value);
+void vmcb_set_cr4(struct svm_vcpu *v, uint64_t value);
+
+void vmcb_get_segment(const struct vmcb *vmcb, enum segment_register which, struct segment *segment);
+
+static inline bool vmcb_is_64_bit(const struct vmcb *vmcb)
+{
+    return (vmcb->state.efer & EFER_LMA) && (vmcb->state.cs.attributes & VMCB_ATTR_L);
+}
+
+void vmcb_change_intercepts(struct vmcb *vmcb, enum intercept_word word, uint32_t bits, bool wanted);
+
+void vmcb_dump(struct vcpu *vcpu);
+
+#endif
