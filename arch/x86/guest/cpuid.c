@@ -26,14 +26,17 @@ struct policy_row {
 #define LEAF1_EDX (1u << 0 | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 9 |       \
                    1u << 11 | 1u << 12 | 1u << 13 | 1u << 15 | 1u << 16 | 1u << 17 | 1u << 19 | 1u << 23 |         \
                    1u << 24 | 1u << 25 | 1u << 26)
+/* Of leaf 1, what the hypervisor models whatever the host has: x2APIC, the APIC timer's TSC deadline. */
+#define LEAF1_ECX_MODELLED (CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE)
 /* Leaf 7: FSGSBASE TSC_ADJUST BMI1 AVX2 FDP SMEP BMI2 ERMS INVPCID FCS AVX512* RDSEED ADX SMAP CLFLUSHOPT CLWB SHA. */
 #define LEAF7_EBX (1u << 0 | 1u << 1 | 1u << 3 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 10 |      \
                    1u << 13 | 1u << 16 | 1u << 17 | 1u << 18 | 1u << 19 | 1u << 20 | 1u << 21 | 1u << 23 |         \
                    1u << 24 | 1u << 28 | 1u << 29 | 1u << 30 | 1u << 31)
 #define LEAF7_ECX (1u << 1 | 1u << 2 | 1u << 6 | 1u << 8 | 1u << 9 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 14)
 #define LEAF7_EDX (1u << 2 | 1u << 3 | 1u << 4 | 1u << 8) /* AVX512 4VNNIW 4FMAPS, fast short REP MOV, VP2INTERSECT */
-#define LEAF81_ECX (1u << 0 | 1u << 5 | 1u << 8)
-#define LEAF81_EDX (1u << 11 | 1u << 20 | 1u << 26 | 1u << 27 | 1u << 29)
+/* LAHF LZCNT SSE4A MISALIGNSSE PREFETCHW XOP FMA4 TBM; the repetitions of leaf 1, SYSCALL NX MMXEXT PAGE1GB RDTSCP LM 3DNOW. */
+#define LEAF81_ECX (1u << 0 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 11 | 1u << 16 | 1u << 21)
+#define LEAF81_EDX ((LEAF1_EDX & 0x0183f3ffu) | 1u << 11 | 1u << 20 | 1u << 22 | 1u << 26 | 1u << 27 | 1u << 29 | 1u << 30 | 1u << 31)
 #define XSAVE_FEATURES (1u << 0 | 1u << 1 | 1u << 2) /* XSAVEOPT, XSAVEC, XGETBV of 1; XSAVES would need IA32_XSS */
 #define XCR0_KNOWN     0xe7u                         /* x87 SSE AVX, and the three parts of AVX-512 */
 
@@ -60,11 +63,12 @@ static const struct policy_row rows[] = {
     {0x40000001, false, 0, {0, 0, 0, 0}, "KVM's features: filled in"},
     {0x40000100, false, 0, {0, 0, 0, 0}, "our own signature: filled in"},
     {0x80000000, false, 0, {0, 0, 0, 0}, "the highest leaf is ours"},
-    {0x80000001, false, 0, {ALL, 0, LEAF81_ECX, LEAF81_EDX}, "long mode, SYSCALL, NX, 1G pages, RDTSCP, LAHF, LZCNT, PREFETCHW"},
+    {0x80000001, false, 0, {ALL, 0, LEAF81_ECX, LEAF81_EDX}, "features that need no more than we virtualize"},
     {0x80000002, false, 0, {ALL, ALL, ALL, ALL}, "brand string"},
     {0x80000003, false, 0, {ALL, ALL, ALL, ALL}, "brand string"},
     {0x80000004, false, 0, {ALL, ALL, ALL, ALL}, "brand string"},
-    {0x80000006, false, 0, {0, 0, ALL, 0}, "L2"},
+    {0x80000005, false, 0, {ALL, ALL, ALL, ALL}, "L1 and its TLBs are harmless"},
+    {0x80000006, false, 0, {ALL, ALL, ALL, ALL}, "L2, L3, likewise"},
     {0x80000007, false, 0, {0, 0, 0, 1u << 8}, "the TSC is invariant, or we would not run by it"},
     {0x80000008, false, 0, {0xffff, 0, 0, 0}, "address sizes; the number of cores is filled in"},
 };
@@ -139,7 +143,7 @@ static void fill_hypervisor(struct guest_cpuid *t, unsigned vcpus)
     entry(t, 0x40000001, 0)->result.eax = kvm_feature_bits(vcpus);
     own->eax = 0x40000100;
     copy_signature(own, "RingmasterVM");
-    entry(t, 1, 0)->result.ecx |= CPUID_1_ECX_HYPERVISOR;
+    entry(t, 1, 0)->result.ecx |= CPUID_1_ECX_HYPERVISOR | LEAF1_ECX_MODELLED;
 }
 
 static unsigned bits_for(unsigned count)
