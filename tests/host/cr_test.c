@@ -307,6 +307,7 @@ static void test_cr8_is_the_task_priority(void **state)
     exit.cr.number = 8;
     exit.cr.is_read = true;
     exit.cr.gpr = GPR_R9;
+    exit.cr.width = 8;
     vcpu->event.type = EVENT_NONE;
     vcpu->gpr[GPR_R9] = UINT64_MAX;
     assert_int_equal(cr_handle(vcpu, &exit), VERDICT_NEXT);

@@ -268,3 +268,18 @@ enum verdict cr_handle_xsetbv(struct vcpu *vcpu, const struct vcpu_exit *exit)
     guest_cpuid_update(vcpu->cpuid, vcpu_ops->get(vcpu, VCPU_CR4), value);
     return VERDICT_NEXT;
 }
+
+void cr_adopt_xcr0(struct vcpu *vcpu)
+{
+    uint64_t allowed = vcpu->cpuid->xcr0_allowed, value;
+
+    if (allowed == 0)
+        return;
+    value = xgetbv0();
+    if (likely(value == vcpu->xcr0))
+        return;
+    if (value & ~allowed)
+        xsetbv0(value & allowed);
+    vcpu->xcr0 = value & allowed;
+    guest_cpuid_update(vcpu->cpuid, vcpu_ops->get(vcpu, VCPU_CR4), vcpu->xcr0);
+}

@@ -18,4 +18,7 @@ uint64_t cr4_guest_owned(const struct vcpu *vcpu);
 enum verdict cr_handle(struct vcpu *vcpu, const struct vcpu_exit *exit);
 enum verdict cr_handle_xsetbv(struct vcpu *vcpu, const struct vcpu_exit *exit);
 
+/* For an engine on a CPU that may have let an XSETBV through: what the CPU has is the guest's, as far as it may. */
+void cr_adopt_xcr0(struct vcpu *vcpu);
+
 #endif

@@ -2,6 +2,7 @@
 #include "arch/x86/guest/world.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/guest/cpuid.h"
+#include "arch/x86/guest/cr.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/regs.h"
 #include "kernel/lib/string.h"
@@ -54,6 +55,7 @@ static void save_extended(struct vcpu *vcpu)
         __asm__ volatile("fxsave64 (%0)" : : "r"(vcpu->xsave_area) : "memory");
         return;
     }
+    cr_adopt_xcr0(vcpu);
     xsetbv0(vcpu->cpuid->xcr0_allowed);
     __asm__ volatile("xsave64 (%0)" : : "r"(vcpu->xsave_area), "a"(~0u), "d"(~0u) : "memory");
 }

@@ -5,6 +5,7 @@
  */
 #include "arch/x86/svm/svm_exit.h"
 #include "arch/x86/cpu.h"
+#include "arch/x86/guest/cr.h"
 #include "arch/x86/guest/exit.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/svm/svm_caps.h"
@@ -70,6 +71,14 @@ static bool fill_window(struct vcpu *vcpu, struct vcpu_exit *exit)
     (void)exit;
     svm_want_window(vcpu, WINDOW_INTERRUPT, false);
     return true;
+}
+
+/* QEMU's emulation of AMD-V has no intercept of XSETBV; of XCR0, a guest sees what CPUID says to it. */
+static bool fill_cpuid(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)exit;
+    cr_adopt_xcr0(vcpu);
+    return svm_insn_skip(vcpu, 0x0f, 2);
 }
 
 static bool fill_msr(struct vcpu *vcpu, struct vcpu_exit *exit)
@@ -150,7 +159,7 @@ static const struct exit_row low_rows[VMEXIT_LOW_CODES] = {
     [VMEXIT_IRET] = {.kind = EXIT_WINDOW, .fill = fill_iret},
     [VMEXIT_IOIO] = {.kind = EXIT_IO, .fill = fill_io},
     [VMEXIT_MSR] = {.kind = EXIT_RDMSR, .fill = fill_msr},
-    [VMEXIT_CPUID] = {.kind = EXIT_CPUID, .opcode = 0x0f, .length = 2},
+    [VMEXIT_CPUID] = {.kind = EXIT_CPUID, .fill = fill_cpuid},
     [VMEXIT_VMMCALL] = {.kind = EXIT_HYPERCALL, .opcode = 0x0f, .length = 3},
     [VMEXIT_XSETBV] = {.kind = EXIT_XSETBV, .opcode = 0x0f, .length = 3},
     [VMEXIT_HLT] = {.kind = EXIT_HLT, .opcode = 0xf4, .length = 1},

@@ -7,6 +7,8 @@
 #include "arch/x86/svm/svm.h"
 #include "arch/x86/trap.h"
 
+#define MSR_PERF_CTL0     0xc0010000u
+#define MSR_PERF_CTR3     0xc0010007u
 #define MSR_SYSCFG        0xc0010010u
 #define MSR_HWCR          0xc0010015u
 #define MSR_NB_CFG        0xc001001fu
@@ -40,6 +42,7 @@ static bool read_de_cfg(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 #define ONE(index) index, index
 
 const struct msr_row svm_msr_rows[SVM_MSR_ROWS] = {
+    {MSR_PERF_CTL0, MSR_PERF_CTR3, 0, msr_read_zero, msr_write_nothing, "PERF_CTL*, PERF_CTR*", "no counters; CPUID cannot say so"},
     {ONE(MSR_SYSCFG), 0, msr_read_zero, msr_write_nothing, "SYSCFG", "no memory encryption, no MTRR extensions"},
     {ONE(MSR_HWCR), 0, msr_read_zero, msr_write_nothing, "HWCR", "the host's; nothing to switch"},
     {ONE(MSR_NB_CFG), 0, msr_read_zero, msr_write_nothing, "NB_CFG", "likewise"},

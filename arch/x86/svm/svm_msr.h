@@ -5,7 +5,7 @@
 
 #include "arch/x86/guest/msr.h"
 
-#define SVM_MSR_ROWS 9u
+#define SVM_MSR_ROWS 10u
 extern const struct msr_row svm_msr_rows[SVM_MSR_ROWS];
 
 #endif
