@@ -18,7 +18,6 @@
 #define CR0_TS        BIT(3)
 #define CR4_PGE       BIT(7)
 #define FAR_FUTURE    ((uint64_t)1 << 40) /* ticks: a timer that never fires here */
-#define NULL_FUNCTION 100u                /* of a hypercall; KVM's bench asks for the same */
 
 struct benchmark {
     const char *name;
@@ -54,13 +53,18 @@ static void run_cpuid(unsigned rounds)
     }
 }
 
-static void run_vmcall(unsigned rounds)
-{
-    while (rounds--) {
-        uint64_t rax = NULL_FUNCTION;
+static hypercall_fn *hypercall;
 
-        __asm__ volatile("vmcall" : "+a"(rax) : : "memory");
-    }
+static bool has_hypercall(void)
+{
+    hypercall = traps_find_hypercall();
+    return hypercall;
+}
+
+static void run_hypercall(unsigned rounds)
+{
+    while (rounds--)
+        hypercall();
 }
 
 static void run_rdmsr_apic_base(unsigned rounds)
@@ -178,7 +182,7 @@ static void run_self_ipi(unsigned rounds)
 static const struct benchmark benchmarks[] = {
     {"empty", run_empty, NULL},
     {"cpuid", run_cpuid, NULL},
-    {"vmcall", run_vmcall, traps_try_vmcall},
+    {"hypercall", run_hypercall, has_hypercall},
     {"rdmsr_apic_base", run_rdmsr_apic_base, NULL},
     {"port_in", run_in, NULL},
     {"port_out", run_out, NULL},

@@ -2,11 +2,11 @@
 /* See traps.h. */
 #include "guests/bench/traps.h"
 
-#define CODE_SELECTOR  8u
-#define GATE_INTERRUPT 0x8eu /* present, DPL 0, 64-bit interrupt gate */
-#define UD_VECTOR      6u
-#define VMCALL_BYTES   3u
-#define NULL_FUNCTION  100u /* of a hypercall; does nothing */
+#define CODE_SELECTOR   8u
+#define GATE_INTERRUPT  0x8eu /* present, DPL 0, 64-bit interrupt gate */
+#define UD_VECTOR       6u
+#define HYPERCALL_BYTES 3u
+#define NULL_FUNCTION   100u /* of a hypercall; KVM's bench asks for the same */
 
 struct PACKED gate {
     uint16_t offset_low, selector;
@@ -21,7 +21,7 @@ static volatile bool was_undefined;
 static __attribute__((interrupt)) void on_undefined(struct interrupt_frame *frame)
 {
     was_undefined = true;
-    frame->ip += VMCALL_BYTES;
+    frame->ip += HYPERCALL_BYTES;
 }
 
 void traps_set(unsigned vector, void (*handler)(struct interrupt_frame *))
@@ -45,11 +45,30 @@ void traps_enable(void)
     __asm__ volatile("lidt %0" : : "m"(descriptor));
 }
 
-bool traps_try_vmcall(void)
+/* Each maker's CPUs have one of the two. */
+static void vmcall(void)
 {
     uint64_t rax = NULL_FUNCTION;
 
-    was_undefined = false;
     __asm__ volatile("vmcall" : "+a"(rax) : : "memory");
-    return !was_undefined;
+}
+
+static void vmmcall(void)
+{
+    uint64_t rax = NULL_FUNCTION;
+
+    __asm__ volatile("vmmcall" : "+a"(rax) : : "memory");
+}
+
+hypercall_fn *traps_find_hypercall(void)
+{
+    hypercall_fn *const candidates[] = {vmcall, vmmcall};
+
+    for (unsigned i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
+        was_undefined = false;
+        candidates[i]();
+        if (!was_undefined)
+            return candidates[i];
+    }
+    return NULL;
 }

@@ -15,8 +15,10 @@ void traps_set(unsigned vector, void (*handler)(struct interrupt_frame *));
 /* Loads the IDT, with a handler for undefined instructions. */
 void traps_enable(void);
 
-/* Does VMCALL exist here? On a bare machine, and where a hypervisor wants another one, it does not.
- */
-bool traps_try_vmcall(void);
+/* Makes a hypercall that does nothing. */
+typedef void hypercall_fn(void);
+
+/* The one that this machine has; NULL: none, as on a bare one. */
+hypercall_fn *traps_find_hypercall(void);
 
 #endif
