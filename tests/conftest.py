@@ -14,6 +14,9 @@ sys.path[:0] = [str(TREE / "scripts"), str(TREE / "tests/boot"), str(TREE / "tes
 from harness import KERNEL, Booter  # noqa: E402
 
 
+# The virtualization engines and the emulator that has each: a test marked `engines` runs on all of them.
+ENGINES = {"vt-x": "bochs", "amd-v": "qemu-tcg"}
+MARKERS = {"bochs": pytest.mark.bochs, "qemu-tcg": pytest.mark.tcg}
 SLOWEST_FIRST = ("lab", "slow", "bochs", "tcg")
 
 
@@ -21,12 +24,18 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: [not item.get_closest_marker(marker) for marker in SLOWEST_FIRST])
 
 
+def pytest_generate_tests(metafunc):
+    if metafunc.definition.get_closest_marker("engines") and "boot" in metafunc.fixturenames:
+        engines = [pytest.param(machine, id=engine, marks=MARKERS[machine]) for engine, machine in ENGINES.items()]
+        metafunc.parametrize("boot", engines, indirect=True)
+
+
 @pytest.fixture
 def boot(request):
-    """boot(TOML text, machine="bochs", cpus=1, …) -> harness.Boot"""
+    """boot(TOML text, machine="bochs", cpus=1, …) -> harness.Boot; the machine is that of the engine, if the test is marked."""
     assert KERNEL.exists(), f"{KERNEL} is not built: make"
     directory = TREE / "build/tests" / re.sub(r"[^\w.-]+", "-", request.node.name).strip("-")
     shutil.rmtree(directory, ignore_errors=True)
-    booter = Booter(directory)
+    booter = Booter(directory, getattr(request, "param", "bochs"))
     yield booter
     booter.close()

@@ -79,8 +79,10 @@ class Boot:
 class Booter:
     """Makes the boots of one test, and cleans up behind it."""
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, machine="bochs"):
         self.directory = directory
+        self.machine = machine
+        """The name of the one that the test's boots are for, unless they say otherwise."""
         self.boots = []
 
     def config(self, text) -> Config:
@@ -93,7 +95,7 @@ class Booter:
         path.write_text(text)
         return read_config(path)
 
-    def __call__(self, config, machine="bochs", **spec) -> Boot:
+    def __call__(self, config, machine=None, **spec) -> Boot:
         """Boot a TOML text, or a Config that a test has changed after the checks, on a machine by its name
         or class."""
         if isinstance(config, str):
@@ -102,6 +104,7 @@ class Booter:
         workdir.mkdir(parents=True, exist_ok=True)
         iso = workdir / "test.iso"
         make_iso(config, KERNEL, iso)
+        machine = machine or self.machine
         boot = Boot(MACHINES.get(machine, machine)(Spec(iso=iso, **spec)).start(workdir))
         self.boots.append(boot)
         return boot

@@ -5,7 +5,7 @@ virtio console, and every way in which it ends is reported for what it is."""
 import pytest
 from vms import POWER_OFF, guest, linux, options, started, stopped
 
-pytestmark = [pytest.mark.bochs, pytest.mark.slow]
+pytestmark = [pytest.mark.engines, pytest.mark.slow]
 
 ATTACH_FIRST = "\x011"  # Ctrl-A 1
 

@@ -5,7 +5,7 @@ start. mkiso would refuse most of these, so the descriptions are broken after it
 import pytest
 from vms import POWER_OFF, guest, started, stopped
 
-pytestmark = pytest.mark.bochs
+pytestmark = pytest.mark.engines
 
 
 def refused(name, why):
