@@ -11,11 +11,12 @@ FUZZ_SECONDS ?= 10
 PYTEST       := /usr/bin/python3 -m pytest
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help setup iso run test test-programs bench bench-kvm fuzz coverage lint layers gdb compile-commands
+.PHONY: help setup iso run test test-all test-programs bench bench-kvm fuzz coverage lint layers gdb compile-commands
 help:
 	@echo 'make                build $(KERNEL_ELF)'
 	@echo 'make run            install what is missing, build, boot $(ISO), console on this terminal'
-	@echo 'make test           install what is missing, build, run all tests'
+	@echo 'make test           install what is missing, build, run the tests of every change'
+	@echo 'make test-all       and the full matrix of firmware, media and CPUs, and the lab'
 	@echo 'make iso            $(ISO) from ISO_CONFIG=$(ISO_CONFIG)'
 	@echo 'make host-test      unit tests only; one module: make host-test T=uart_test'
 	@echo 'make bench          what exits cost, as a table and build/bench.json'
@@ -41,12 +42,18 @@ run:
 	@+$(SUBMAKE) iso
 	@scripts/run $(RUN_FLAGS) $(ISO)
 
-# Everything that the tests run. `make test` says with PYTEST_FLAGS="-n 2 -m quick" which.
-test-programs: $(KERNEL_ELF) host-programs guests guest-linux lab compile-commands
+# What the tests run.
+test-programs: $(KERNEL_ELF) host-programs guests guest-linux compile-commands
 
+# PYTEST_FLAGS="-n 2 -k disk" chooses among them.
 test:
 	@scripts/setup
 	@+$(SUBMAKE) test-programs
+	@$(PYTEST) -m "not full and not lab" $(PYTEST_FLAGS) tests
+
+test-all:
+	@scripts/setup
+	@+$(SUBMAKE) test-programs lab
 	@$(PYTEST) $(PYTEST_FLAGS) tests
 
 bench:

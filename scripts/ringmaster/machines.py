@@ -6,12 +6,10 @@ is session.py's business.
 To add a machine: one class with a name, supports() and command(), and a row in MACHINES."""
 
 import ctypes
-import fcntl
 import os
 import re
 import shutil
 import signal
-import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,21 +146,20 @@ class Qemu(Machine):
 
 
 class QemuTcg(Qemu):
+    """It emulates AMD-V with nested paging, and VT-d."""
+
     name = "qemu-tcg"
-    default_cpu_model = "max,+svm"
+    default_cpu_model = "max"
+    """With AMD-V; "max,-svm" has none."""
     acceleration = ("-machine", "q35", "-accel", "tcg")
 
 
 class QemuKvm(Qemu):
+    """Of use only where KVM gives its guests VT-x or AMD-V: choice.py tries it."""
+
     name = "qemu-kvm"
     default_cpu_model = "host"
     acceleration = ("-machine", "q35,kernel-irqchip=split", "-accel", "kvm")
-
-    def check(self):
-        super().check()
-        reason = why_no_nested_vmx()
-        if reason:
-            raise MachineError(f"qemu-kvm cannot run Ringmaster here: {reason}")
 
 
 class Bochs(Machine):
@@ -234,38 +231,4 @@ debug: action=ignore
         return None
 
 
-def why_no_nested_vmx():
-    """None when KVM here gives VT-x with EPT to its guests, else the reason. It asks KVM itself: a vmx
-    flag in /proc/cpuinfo promises nothing, and there are /dev/kvm devices without VMX."""
-    kvm_get_supported_cpuid, kvm_create_vm = 0xC008AE05, 0xAE01
-    entries, entry_bytes = 256, 40
-    try:
-        kvm = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
-    except OSError as error:
-        return f"/dev/kvm: {error.strerror}"
-    try:
-        os.close(fcntl.ioctl(kvm, kvm_create_vm, 0))
-        table = bytearray(8 + entries * entry_bytes)
-        struct.pack_into("<2I", table, 0, entries, 0)
-        fcntl.ioctl(kvm, kvm_get_supported_cpuid, table)
-    except OSError as error:
-        return f"/dev/kvm is not usable: {error.strerror}"
-    finally:
-        os.close(kvm)
-    for index in range(struct.unpack_from("<I", table, 0)[0]):
-        leaf, _, _, _, _, ecx = struct.unpack_from("<6I", table, 8 + index * entry_bytes)
-        if leaf == 1:
-            vmx = ecx >> 5 & 1
-            return None if vmx else "KVM here gives its guests no VMX (on Intel: kvm_intel.nested=1)"
-    return "KVM here reports no CPUID leaf 1"
-
-
 MACHINES = {machine.name: machine for machine in (QemuKvm, QemuTcg, Bochs)}
-
-
-def choose_machine():
-    """The best machine here that has VT-x: (name, why)."""
-    reason = why_no_nested_vmx()
-    if reason is None:
-        return QemuKvm.name, "KVM here has nested VMX"
-    return Bochs.name, f"it emulates VT-x; not QEMU: {reason}"

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Theory: scripts/run tells by its exit status how a boot ended, gives the console to the terminal, and
-leaves nothing behind. The hypervisor in TCG, which stops at its preflight report, is enough for that."""
+leaves nothing behind. The hypervisor in TCG without AMD-V, which stops at its preflight report, is enough for that."""
 
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -19,7 +20,7 @@ from vms import POWER_OFF, guest
 
 pytestmark = pytest.mark.tcg
 RUN = str(TREE / "scripts/run")
-TCG = ("--machine", "qemu-tcg", "--timeout", "60")
+TCG = ("--machine", "qemu-tcg", "--cpu-model", "max,-svm", "--timeout", "60")
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,8 @@ def isos(tmp_path_factory):
     return result
 
 
-def run(*arguments):
-    return subprocess.run([RUN, *arguments], capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False)
+def run(*arguments, **options):
+    return subprocess.run([RUN, *arguments], **options, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False)
 
 
 def emulators(iso):
@@ -91,7 +92,14 @@ def test_a_missing_iso_is_2(tmp_path):
 
 def test_auto_says_what_it_chose_and_why(isos):
     done = run("--timeout", "0.1", isos[1])
-    assert "run: machine bochs: it emulates VT-x" in done.stderr or "run: machine qemu-kvm: " in done.stderr
+    assert "run: machine qemu-tcg: it emulates AMD-V; not KVM: " in done.stderr or "run: machine qemu-kvm: " in done.stderr
+
+
+def test_auto_falls_back_where_there_is_no_qemu(isos, tmp_path):
+    for program in ("bochs", "python3", "env"):
+        (tmp_path / program).symlink_to(shutil.which(program))
+    done = run("--timeout", "0.1", isos[1], env={**os.environ, "PATH": str(tmp_path)})
+    assert re.search(r"run: machine bochs: it emulates VT-x; not QEMU: no qemu-system-x86_64 here: .*; not KVM: ", done.stderr)
 
 
 def test_the_console_ends_by_its_escape_and_restores_the_terminal(isos, tmp_path):
