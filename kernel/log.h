@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The log: one event, one line, "[  1.234567] cpu0 vm1 vmx: text" on every console.
+ * The log: one event, one line, "[  1.234567] cpu0 vm1 msr: text" on every console.
  * Any CPU may log at any time; lines of different CPUs do not mix.
  */
 #ifndef KERNEL_LOG_H

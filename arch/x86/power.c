@@ -44,7 +44,7 @@ void power_stop_if_asked(void)
     cpu_halt_forever();
 }
 
-/* Every CPU leaves VMX operation: an INIT that it would block is how the next system starts it. */
+/* Every CPU leaves virtualization: an INIT that it might block is how the next system starts it. */
 static void end_virtualization(void)
 {
     uint64_t start = clock_now();
