@@ -94,3 +94,10 @@ def test_the_benchmark_measures_everything(boot):
     machine.succeed()
     missing = [line for line in machine.lines if re.search(r"BENCH \w+ -$", line)]
     assert not missing, missing
+
+
+def test_events_come_as_on_a_bare_cpu(boot):
+    machine = boot(POWER_OFF + guest("events", "events.elf"))
+    machine.expect(stopped("events", r"debug-exit status=\d+"))
+    assert not machine.found(r"GUEST: .* FAILED"), machine.tail()
+    machine.succeed()
