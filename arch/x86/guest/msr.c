@@ -4,9 +4,9 @@
  * passes through only if the hypervisor does not use it itself, or the engine switches it on exit.
  */
 #include "arch/x86/guest/msr.h"
+#include "arch/x86/guest/cpuid.h"
 #include "arch/x86/guest/pv_eoi.h"
 #include "arch/x86/guest/pvclock.h"
-#include "arch/x86/guest/cpuid.h"
 #include "arch/x86/guest/steal_time.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/regs.h"

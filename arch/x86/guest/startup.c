@@ -58,15 +58,15 @@ static void reset_registers(struct vcpu *vcpu, struct vcpu_start *start)
     guest_cpuid_update(vcpu->cpuid, start->cr4, vcpu->xcr0);
 }
 
-/* They are in the CPU while it holds the vCPU. */
-static void reset_debug_and_cr2(void)
+/* The first four are in the CPU while it holds the vCPU. */
+static void reset_debug_and_cr2(struct vcpu *vcpu)
 {
-    write_cr2(0);
     write_dr0(0);
     write_dr1(0);
     write_dr2(0);
     write_dr3(0);
-    write_dr6(DR6_INIT);
+    vcpu_ops->set(vcpu, VCPU_CR2, 0);
+    vcpu_ops->set(vcpu, VCPU_DR6, DR6_INIT);
 }
 
 static void wait_for_sipi(struct vcpu *vcpu)
@@ -88,7 +88,7 @@ static void init(struct vcpu *vcpu)
     reset_state(vcpu, &start);
     lapic_reset(vcpu->lapic, LAPIC_INIT);
     reset_registers(vcpu, &start);
-    reset_debug_and_cr2();
+    reset_debug_and_cr2(vcpu);
     wait_for_sipi(vcpu);
 }
 

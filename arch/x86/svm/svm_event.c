@@ -59,7 +59,7 @@ bool svm_is_open(struct vcpu *vcpu, enum event_window window)
 {
     const struct svm_vcpu *v = svm_of(vcpu);
 
-    if (v->vmcb->control.interrupt_shadow & INTERRUPT_SHADOW)
+    if ((v->vmcb->control.interrupt_shadow & INTERRUPT_SHADOW) || (v->vmcb->control.event_inj & EVENT_VALID))
         return false;
     return window == WINDOW_NMI ? !v->is_nmi_blocked : v->vmcb->state.rflags & RFLAGS_IF;
 }
@@ -85,7 +85,7 @@ static void want_nmi_window(struct vcpu *vcpu)
     struct svm_vcpu *v = svm_of(vcpu);
 
     if (v->vmcb->control.event_inj & EVENT_VALID) {
-        vcpu_request(vcpu, REQUEST_EVENT);
+        v->looks_again = true;
         arch_kick(this_pcpu()->id);
     } else if (!v->is_nmi_blocked) {
         begin_step(v, STEP_SHADOW);

@@ -4,8 +4,9 @@
  * make. This path runs for every exit.
  */
 #include "arch/x86/svm/svm_exit.h"
-#include "arch/x86/cpu.h"
+#include "arch/arch.h"
 #include "arch/x86/guest/cr.h"
+#include "arch/x86/guest/event.h"
 #include "arch/x86/guest/exit.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/svm/svm_caps.h"
@@ -21,7 +22,7 @@ static bool fill_interrupt(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     (void)vcpu;
     (void)exit;
-    cpu_take_interrupts();
+    arch_take_interrupts();
     return true;
 }
 
@@ -212,7 +213,19 @@ static bool fill_in(struct vcpu *vcpu, struct vcpu_exit *exit)
 
 /* --- the way in and out --- */
 
-/* An instruction that we emulated is over: its shadow of STI or MOV SS too, and a trap flag that it ran under is due. */
+/* RF kept an instruction breakpoint off this instruction only; a trap flag that it ran under is due. */
+static COLD void settle_flags(struct vcpu *vcpu, struct vmcb *vmcb)
+{
+    vmcb->state.rflags &= ~RFLAGS_RF;
+    if (!(vmcb->state.rflags & RFLAGS_TF))
+        return;
+    vmcb->state.dr6 |= DR6_BS;
+    vmcb->control.clean &= ~(uint32_t)CLEAN_DR;
+    if (!svm_end_step(vcpu))
+        event_raise_debug(vcpu, DR6_BS);
+}
+
+/* An instruction that we emulated is over: RIP stands behind it, and the shadow of STI or MOV SS is gone. */
 static void advance(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     const struct svm_vcpu *v = svm_of(vcpu);
@@ -220,12 +233,8 @@ static void advance(struct vcpu *vcpu, const struct vcpu_exit *exit)
 
     vmcb->state.rip = exit->kind == EXIT_MEMORY ? vmcb->state.rip + vcpu->emulated_length : v->next_rip;
     vmcb->control.interrupt_shadow &= ~INTERRUPT_SHADOW;
-    if (likely(!(vmcb->state.rflags & RFLAGS_TF)))
-        return;
-    vmcb->state.dr6 |= DR6_BS;
-    vmcb->control.clean &= ~(uint32_t)CLEAN_DR;
-    if (!svm_end_step(vcpu))
-        vcpu_raise(vcpu, X86_DB);
+    if (unlikely(vmcb->state.rflags & (RFLAGS_TF | RFLAGS_RF)))
+        settle_flags(vcpu, vmcb);
 }
 
 /* Everything in the VMCB is as the CPU knows it; what changes from here on clears its bit. */
@@ -241,6 +250,10 @@ static void take_state(struct vcpu *vcpu)
     if (unlikely(tpr != lapic_tpr(vcpu->lapic) >> 4))
         lapic_set_tpr(vcpu->lapic, (uint8_t)(tpr << 4));
     svm_keep_interrupted_event(vcpu);
+    if (unlikely(svm_of(vcpu)->looks_again)) {
+        svm_of(vcpu)->looks_again = false;
+        vcpu_request(vcpu, REQUEST_EVENT);
+    }
 }
 
 enum verdict svm_handle_exit(struct vcpu *vcpu)

@@ -228,14 +228,27 @@ static void write_state(struct svm_vcpu *v, const struct vcpu_start *start)
     vmcb_set_cr4(v, start->cr4);
 }
 
+/* An INIT leaves them. */
+static void keep_syscall_msrs(struct vmcb_state *s, const struct vmcb_state *old)
+{
+    s->star = old->star;
+    s->lstar = old->lstar;
+    s->cstar = old->cstar;
+    s->sfmask = old->sfmask;
+    s->kernel_gs_base = old->kernel_gs_base;
+}
+
 void vmcb_init(struct vcpu *vcpu, const struct vcpu_start *start)
 {
     struct svm_vcpu *v = svm_of(vcpu);
+    const struct vmcb_state old = v->vmcb->state;
 
     memset(v->vmcb, 0, sizeof *v->vmcb);
     write_controls(vcpu, &v->vmcb->control);
+    keep_syscall_msrs(&v->vmcb->state, &old);
     write_state(v, start);
     v->needs_flush = true;
+    v->looks_again = false;
     v->is_nmi_blocked = false;
     v->step = STEP_NONE;
 }

@@ -20,6 +20,7 @@ struct svm_vcpu {
     uint64_t asid_generation;
     bool needs_flush;    /* translations that the TLB may hold of it are wrong */
 
+    bool looks_again;    /* after the next exit: an NMI waits for the event that goes first */
     bool is_nmi_blocked; /* between an NMI and its IRET */
     enum step step;
     bool had_tf;         /* the guest's own, while we step */
