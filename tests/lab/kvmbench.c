@@ -50,7 +50,7 @@ __asm__(".pushsection .rodata\n"
 
 BODY(empty, "", "");
 BODY(cpuid, "", "xor %eax, %eax\n xor %ecx, %ecx\n mov %rbx, %r14\n cpuid\n mov %r14, %rbx");
-BODY(vmcall, "", "mov $100, %eax\n vmcall");
+BODY(hypercall, "", "mov $100, %eax\n vmcall");
 BODY(rdmsr_apic_base, "", "mov $0x1b, %ecx\n rdmsr");
 /* The PIC's ELCR: a register without effects of a device in the kernel. */
 BODY(port_in, "mov $0x4d0, %edx\n", "in %dx, %al");
@@ -74,7 +74,7 @@ static const struct {
     unsigned warm_up; /* rounds; none where the first time is what counts */
 } benchmarks[] = {
 #define ROW(name) {#name, guest_##name, WARM_UP}
-    ROW(empty),     ROW(cpuid),      ROW(vmcall),          ROW(rdmsr_apic_base),    ROW(port_in),   ROW(port_out),
+    ROW(empty),     ROW(cpuid),      ROW(hypercall),       ROW(rdmsr_apic_base),    ROW(port_in),   ROW(port_out),
     ROW(mmio_read), ROW(mmio_write), ROW(virtio_doorbell), ROW(wrmsr_tsc_deadline), ROW(xapic_eoi), ROW(xapic_self_ipi),
 #undef ROW
     {"first_touch", guest_first_touch, 0},
