@@ -36,7 +36,7 @@ static const struct vcpu_ops *fake_ops;
 /* --- what the engine meets outside itself --- */
 
 static enum verdict verdict_of_handler;
-static unsigned handled, kicks;
+static unsigned handled, kicks, interrupts_taken;
 
 static enum verdict handle(struct vcpu *v, const struct vcpu_exit *exit)
 {
@@ -74,6 +74,11 @@ bool trap_wrmsr(uint32_t index, uint64_t value)
     (void)index;
     (void)value;
     return true;
+}
+
+void arch_take_interrupts(void)
+{
+    interrupts_taken++;
 }
 
 void arch_kick(unsigned cpu)
@@ -115,7 +120,7 @@ static int setup(void **state)
     assert_int_equal(svm_ops.vcpu_create(vcpu), 0);
     vmcb = svm_of(vcpu)->vmcb;
     verdict_of_handler = VERDICT_NEXT;
-    handled = kicks = 0;
+    handled = kicks = interrupts_taken = 0;
     return 0;
 }
 
@@ -339,6 +344,9 @@ static void test_codes_without_operands(void **state)
     assert_kind(VMEXIT_CLGI, EXIT_UNDEFINED);
     assert_kind(VMEXIT_MWAIT, EXIT_UNDEFINED);
     assert_kind(VMEXIT_NMI, EXIT_INTERRUPT);
+    assert_int_equal(interrupts_taken, 0); /* it has come by itself */
+    assert_kind(VMEXIT_INTR, EXIT_INTERRUPT);
+    assert_int_equal(interrupts_taken, 1);
     assert_kind(VMEXIT_EXCP_AC, EXIT_EXCEPTION);
     assert_true(vcpu->exit.exception.has_error_code);
 }
@@ -687,8 +695,12 @@ static void test_an_nmi_behind_another_event_kicks(void **state)
     svm_ops.inject(vcpu, &(struct event){.type = EVENT_INTERRUPT, .vector = 0x30});
     svm_ops.want_window(vcpu, WINDOW_NMI, true);
     assert_int_equal(kicks, 1);
-    assert_true(vcpu->requests & REQUEST_EVENT);
     assert_false(vmcb->state.rflags & RFLAGS_TF);
+    assert_false(svm_ops.is_open(vcpu, WINDOW_NMI)); /* the entry is taken */
+    verdict_of_handler = VERDICT_LEAVE;
+    (void)leave(VMEXIT_NMI, 0, 0);
+    assert_true(vcpu->requests & REQUEST_EVENT);
+    assert_true(svm_ops.is_open(vcpu, WINDOW_NMI));
 }
 
 static void test_an_emulated_instruction_is_a_step_as_well(void **state)

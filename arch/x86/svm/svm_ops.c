@@ -155,6 +155,11 @@ static enum verdict svm_run(struct vcpu *vcpu)
 
 /* --- registers --- */
 
+static void svm_flush_linear(struct vcpu *vcpu)
+{
+    svm_of(vcpu)->needs_flush = true;
+}
+
 #define STATE(member) offsetof(struct vmcb, state.member)
 
 /* Where it is, and the clean bit that it belongs to; none: the CPU takes it at every entry. */
@@ -275,6 +280,7 @@ const struct vcpu_ops svm_ops = {
     .want_window = svm_want_window,
     .inject = svm_inject,
     .sync_interrupts = svm_sync_interrupts,
+    .flush_linear = svm_flush_linear,
     .set_apic_mode = svm_nothing,
     .dump = vmcb_dump,
 };
