@@ -541,7 +541,7 @@ static void test_a_trap_flag_traps_between_iterations(void **state)
     assert_int_equal(f.port_writes, 1);
     assert_int_equal(vcpu->gpr[GPR_RCX], 1);
     fake_vcpu_assert_raised(&f, X86_DB);
-    assert_true(fake_cpu.dr[6] & DR6_BS);
+    assert_true(f.registers[VCPU_DR6] & DR6_BS);
     vcpu->event.type = EVENT_NONE;
     assert_int_equal(string(REP OUTSB, 1), VERDICT_NEXT); /* the last one's is the engine's, as any instruction's */
     fake_vcpu_assert_nothing_raised(&f);

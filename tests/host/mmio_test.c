@@ -293,7 +293,7 @@ static void expect_fetch_fault(uint64_t table, uint64_t index, uint64_t value, u
     *entry(table, index) = value;
     assert_int_equal(access_at(DEVICE), VERDICT_RESUME);
     fake_vcpu_assert_raised_with_code(&f, X86_PF, error_code);
-    assert_int_equal(fake_cpu.cr[2], CODE);
+    assert_int_equal(f.registers[VCPU_CR2], CODE);
     assert_int_equal(device.reads, 1); /* the one before */
     *entry(table, index) = before;
 }
@@ -332,7 +332,7 @@ static void an_instruction_may_end_with_its_page(void **state)
     f.ram[CODE_PAGE + PAGE_SIZE - 1] = 0x8b;
     assert_int_equal(access_at(DEVICE), VERDICT_RESUME);
     fake_vcpu_assert_raised_with_code(&f, X86_PF, 0x10);
-    assert_int_equal(fake_cpu.cr[2], CODE + PAGE_SIZE);
+    assert_int_equal(f.registers[VCPU_CR2], CODE + PAGE_SIZE);
 }
 
 /* --- operands --- */
@@ -388,7 +388,7 @@ static void a_trap_flag_traps_between_iterations(void **state)
 {
     (void)state;
     fake_cpu_begin();
-    fake_cpu.dr[6] = DR6_INIT;
+    f.registers[VCPU_DR6] = DR6_INIT;
     f.registers[VCPU_RFLAGS] |= RFLAGS_TF;
     f.registers[VCPU_DR7] = DR7_INIT | DR7_GD;
     vcpu->gpr[GPR_RDI] = MAPPED;
@@ -398,7 +398,7 @@ static void a_trap_flag_traps_between_iterations(void **state)
     assert_int_equal(device.writes, 1);
     assert_int_equal(vcpu->gpr[GPR_RCX], 1);
     fake_vcpu_assert_raised(&f, X86_DB);
-    assert_int_equal(fake_cpu.dr[6], DR6_INIT | DR6_BS);
+    assert_int_equal(f.registers[VCPU_DR6], DR6_INIT | DR6_BS);
     assert_int_equal(f.registers[VCPU_DR7], DR7_INIT);
     vcpu->event.type = EVENT_NONE;
     assert_int_equal(access_at(DEVICE + 4), VERDICT_NEXT); /* the last one's trap is the engine's, as any instruction's */

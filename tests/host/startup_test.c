@@ -110,7 +110,7 @@ static void test_init_gives_the_manuals_state(void **state)
     f.registers[VCPU_SYSENTER_EIP] = 0xabcd;
     f.registers[VCPU_RFLAGS] = RFLAGS_ONE | RFLAGS_IF;
     fake_vcpu_cpuid(&f, 1)->ecx |= CPUID_1_ECX_OSXSAVE;
-    fake_cpu.cr[2] = fake_cpu.dr[0] = fake_cpu.dr[3] = 0x77;
+    f.registers[VCPU_CR2] = fake_cpu.dr[0] = fake_cpu.dr[3] = 0x77;
     send(APIC_DELIVERY_INIT, 0);
     take();
     assert_waits();
@@ -128,10 +128,10 @@ static void test_init_gives_the_manuals_state(void **state)
     assert_false(fake_vcpu_cpuid(&f, 1)->ecx & CPUID_1_ECX_OSXSAVE);
     for (unsigned i = 0; i < GPR_COUNT; i++)
         assert_int_equal(vcpu->gpr[i], i == GPR_RDX ? fake_vcpu_cpuid(&f, 1)->eax : 0);
-    assert_int_equal(fake_cpu.cr[2], 0);
+    assert_int_equal(f.registers[VCPU_CR2], 0);
     assert_int_equal(fake_cpu.dr[0], 0);
     assert_int_equal(fake_cpu.dr[3], 0);
-    assert_int_equal(fake_cpu.dr[6], DR6_INIT);
+    assert_int_equal(f.registers[VCPU_DR6], DR6_INIT);
 }
 
 static void test_init_resets_the_local_apic_but_not_its_mode(void **state)
