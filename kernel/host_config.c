@@ -18,6 +18,8 @@ static const struct config_choice on_idle_choices[] = {{"poweroff", ON_IDLE_POWE
 static const struct config_choice consoles[] = {
     {"com1", HOST_CONSOLE_COM1}, {"vga", HOST_CONSOLE_VGA}, {"e9", HOST_CONSOLE_E9}, {NULL, 0}};
 
+static const struct config_choice off_on[] = {{"off", 0}, {"on", 1}, {NULL, 0}};
+
 #define AT(field) offsetof(struct host_config, field)
 #define CHOICE(name, field, from, help)                  \
     {                                                    \
@@ -42,6 +44,7 @@ static const struct config_key keys[] = {
     FLAG(x2apic, "use the x2APIC of the host"),
     FLAG(ept_large_pages, "map guest memory in 2M and 1G pages"),
     FLAG(preemption_timer, "end time slices by the preemption timer"),
+    CHOICE("iommu", iommu, off_on, "confine devices by the IOMMU where there is one"),
     FLAG(unsafe_dma, "allow passthrough where no IOMMU confines it"),
 };
 /* clang-format on */
@@ -61,6 +64,7 @@ static const struct host_config defaults = {
     .x2apic = true,
     .ept_large_pages = true,
     .preemption_timer = true,
+    .iommu = 1,
     .unsafe_dma = false,
 };
 

@@ -34,6 +34,7 @@ struct host_config {
     bool x2apic;
     bool ept_large_pages;
     bool preemption_timer;
+    unsigned iommu; /* 0: not used, though it may be there */
     bool unsafe_dma; /* may a guest do DMA with no IOMMU between? */
 };
 
