@@ -22,6 +22,7 @@ KERNEL_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-se
 
 KERNEL_C   := $(wildcard kernel/*.c kernel/lib/*.c arch/x86/*.c arch/x86/guest/*.c arch/x86/vmx/*.c arch/x86/svm/*.c \
                          drivers/host/*.c drivers/net/*.c drivers/virt/*.c)
+KERNEL_C   += $(wildcard arch/x86/vtd/*.c)
 KERNEL_C   := $(filter-out arch/x86/asm_offsets.c,$(KERNEL_C))
 KERNEL_ASM := $(wildcard boot/*.asm arch/x86/*.asm arch/x86/vmx/*.asm arch/x86/svm/*.asm)
 KERNEL_OBJ := $(KERNEL_C:%.c=$(KERNEL_BUILD)/%.o) $(KERNEL_BUILD)/font.o $(KERNEL_ASM:%.asm=$(KERNEL_BUILD)/%.asm.o)

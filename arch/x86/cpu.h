@@ -75,6 +75,18 @@ static inline void invlpg(const void *address)
     __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
+#define CPU_CACHE_LINE_BYTES 64u
+
+/* Writes [at, +bytes) back to memory, for who reads it past the caches. */
+static inline void cpu_flush_range(const void *at, size_t bytes)
+{
+    const uint8_t *line = (const uint8_t *)ALIGN_DOWN((uint64_t)at, CPU_CACHE_LINE_BYTES);
+
+    for (; line < (const uint8_t *)at + bytes; line += CPU_CACHE_LINE_BYTES)
+        __asm__ volatile("clflush (%0)" : : "r"(line) : "memory");
+    __asm__ volatile("mfence" : : : "memory");
+}
+
 static inline void cpu_relax(void)
 {
     __builtin_ia32_pause();

@@ -17,6 +17,7 @@ enum host_vector {
     VECTOR_FIRST    = 0x20,
     VECTOR_COM1     = 0x30,
     VECTOR_KEYBOARD = 0x31,
+    VECTOR_IOMMU    = 0x32,
     VECTOR_KICK     = 0xf0,
     VECTOR_TIMER    = 0xf1,
     VECTOR_SPURIOUS = 0xff,
