@@ -4,6 +4,8 @@
 #include "arch/x86/acpi.h"
 #include "arch/x86/apic.h"
 #include "arch/x86/io.h"
+#include "kernel/iommu.h"
+#include "kernel/log.h"
 
 #define REGSEL (0x00 / 4)
 #define WIN    (0x10 / 4)
@@ -18,6 +20,7 @@
 static struct {
     volatile uint32_t *registers;
     uint32_t gsi_base, inputs;
+    uint8_t id;
 } chips[ACPI_IOAPICS_MAX];
 static unsigned chip_count;
 static const struct acpi_info *tables;
@@ -55,6 +58,7 @@ void host_ioapic_init(const struct acpi_info *acpi)
             continue;
         chips[chip_count].registers = registers;
         chips[chip_count].gsi_base = acpi->ioapics[i].gsi_base;
+        chips[chip_count].id = acpi->ioapics[i].id;
         chips[chip_count].inputs = (chip_read(chip_count, REG_VERSION) >> 16 & 0xff) + 1;
         for (uint32_t input = 0; input < chips[chip_count].inputs; input++)
             write_entry(chip_count, input, 0, RTE_MASKED);
@@ -77,6 +81,22 @@ static void find_gsi(uint8_t irq, uint32_t *gsi, uint32_t *mode)
     }
 }
 
+/* Where interrupts are remapped, the entry names one of the IOMMU's, which says where it goes. */
+static bool route_input(unsigned chip, uint32_t input, uint32_t mode, uint8_t vector)
+{
+    struct iommu_route route = {apic_id(), vector, mode & RTE_LEVEL};
+    uint64_t entry = (uint64_t)route.apic_id << 56 | mode | vector;
+    int error = 0;
+
+    if (iommu_ops && iommu_ops->remaps_interrupts())
+        error = iommu_ops->route_ioapic(chips[chip].id, input, &route, &entry);
+    if (!error)
+        write_entry(chip, input, (uint32_t)(entry >> 32), (uint32_t)entry | mode);
+    else
+        log_error("ioapic", "input %u of IOAPIC %u cannot be routed: error %d", input, chips[chip].id, error);
+    return !error;
+}
+
 bool host_ioapic_route_isa(uint8_t irq, uint8_t vector)
 {
     uint32_t gsi, mode;
@@ -85,8 +105,7 @@ bool host_ioapic_route_isa(uint8_t irq, uint8_t vector)
     for (unsigned i = 0; i < chip_count; i++) {
         if (gsi - chips[i].gsi_base >= chips[i].inputs)
             continue;
-        write_entry(i, gsi - chips[i].gsi_base, apic_id() << 24, mode | vector);
-        return true;
+        return route_input(i, gsi - chips[i].gsi_base, mode, vector);
     }
     return false;
 }
