@@ -18,14 +18,18 @@
 #include "arch/x86/svm/svm_ops.h"
 #include "arch/x86/trap.h"
 #include "arch/x86/vmx/vmx_ops.h"
+#include "arch/x86/vtd/vtd_ops.h"
 #include "drivers/host/e9.h"
 #include "drivers/host/host_uart.h"
 #include "drivers/host/keyboard.h"
+#include "drivers/host/pci.h"
+#include "drivers/host/pci_config.h"
 #include "drivers/host/screen.h"
 #include "kernel/console.h"
 #include "kernel/control.h"
 #include "kernel/heap.h"
 #include "kernel/host_config.h"
+#include "kernel/iommu.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/string.h"
@@ -220,6 +224,33 @@ static bool is_engine_usable(void)
     return false;
 }
 
+static void on_device_fault(const struct iommu_fault *fault)
+{
+    if (fault->is_final)
+        pci_set_master(fault->requester, false);
+}
+
+/*
+ * Before anything else, so that no device reaches what we build. Firmware is not called any more, and what it still
+ * drives by itself is what it declared: the others may lose their right to do DMA now.
+ */
+static void confine_devices(void)
+{
+    struct vtd_boot vtd = {&acpi, &memory, pci_bridge_buses, config.iommu != 0};
+    struct pci_ecam ecams[ACPI_ECAMS_MAX];
+
+    for (unsigned i = 0; i < acpi.ecam_count; i++) {
+        const struct acpi_ecam *e = &acpi.ecams[i];
+
+        ecams[i] = (struct pci_ecam){e->base, e->segment, e->first_bus, e->last_bus};
+    }
+    pci_config_init(ecams, acpi.ecam_count);
+    iommu_on_fault = on_device_fault;
+    iommu_ops = vtd_start(&vtd);
+    pci_scan();
+    pci_quiet_unowned(vtd_is_firmware_device);
+}
+
 static void preflight(void)
 {
     struct page_stats pages;
@@ -227,7 +258,7 @@ static void preflight(void)
     page_get_stats(&pages);
     log_info("preflight", "CPUs: %u, memory: %lu MiB free of %lu MiB, VT-d: %s", MAX(acpi.cpu_count, 1u),
              pages.free_pages >> 8, memmap_total_bytes(&memory, MEMMAP_USABLE) >> 20,
-             acpi.has_dmar ? "present, not used" : "none");
+             iommu_ops ? "on" : acpi.has_dmar ? "not used" : "none");
     if (is_engine_usable())
         return;
     log_event("event=exit status=1");
@@ -260,8 +291,10 @@ static void on_com1(void)
 
 static void start_interrupts(void)
 {
-    apic_init(acpi.has_madt ? acpi.local_apic : HPA(rdmsr(MSR_IA32_APIC_BASE) & ~(PAGE_SIZE - 1)), config.x2apic);
+    apic_init(acpi.has_madt ? acpi.local_apic : HPA(rdmsr(MSR_IA32_APIC_BASE) & ~(PAGE_SIZE - 1)),
+              config.x2apic && vtd_allows_x2apic());
     apic_enable();
+    vtd_start_interrupts(apic_is_x2apic());
     apic_timer_init();
     host_ioapic_init(&acpi);
     trap_set_handler(VECTOR_TIMER, timers_interrupt);
@@ -386,6 +419,7 @@ static NORETURN void main_on_own_stack(void)
     move_screen();
     read_firmware_tables();
     clock_init(&acpi);
+    confine_devices();
     start_interrupts();
     choose_engine();
     power_init(&acpi, vcpu_ops->cpu_disable);
