@@ -40,8 +40,12 @@ class Monitor:
             reply = json.loads(line)
             assert "error" not in reply, reply
             if "return" in reply:
-                return
+                return reply["return"]
         raise AssertionError(f"QEMU did not answer {command}")
+
+    def human(self, line):
+        """The answer of the monitor for people."""
+        return self.ask("human-monitor-command", **{"command-line": line})
 
     def vga_text(self):
         self.ask("pmemsave", val=VGA_TEXT_BASE, size=2 * VGA_COLUMNS * VGA_ROWS, filename="vga.bin")
