@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "arch/x86/vtd/vtd_unit.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/page.h"
 
@@ -19,6 +20,11 @@ static struct attachment {
     struct vtd_unit *unit;
 } attachments[ATTACHMENTS_MAX];
 static struct lock lock; /* guards their changes: faults are decoded on any CPU */
+
+void vtd_attach_init(void)
+{
+    memset(attachments, 0, sizeof attachments);
+}
 
 static struct attachment *find_attachment(struct pci_address device)
 {

@@ -11,12 +11,13 @@
 #include "kernel/heap.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
 
 #define DOMAINS_MAX     256u
 
 struct vtd_common vtd_common;
 
-static uint64_t domain_ids[DOMAINS_MAX / 64] = {1}; /* 0 is for entries that are not present (CAP.CM) */
+static uint64_t domain_ids[DOMAINS_MAX / 64];
 
 /* --- what all units can --- */
 
@@ -74,6 +75,8 @@ void vtd_common_init(void)
             vtd_common.memory = &incoherent_memory;
     }
     vtd_common.levels = vtd_best_levels(sagaw);
+    memset(domain_ids, 0, sizeof domain_ids);
+    domain_ids[0] = 1; /* number 0 is for entries that are not present (CAP.CM) */
 }
 
 /* --- domains --- */

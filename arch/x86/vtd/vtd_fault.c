@@ -9,6 +9,7 @@
 #include "arch/x86/apic.h"
 #include "arch/x86/trap.h"
 #include "arch/x86/vtd/vtd_unit.h"
+#include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/timer.h"
 
@@ -56,6 +57,12 @@ static const char *const reasons[] = {
     [0x25] = "interrupt in compatibility format",
     [0x26] = "interrupt of another device",
 };
+
+void vtd_fault_init(void)
+{
+    memset(offenders, 0, sizeof offenders);
+    is_started = false;
+}
 
 static const char *reason_text(unsigned reason)
 {

@@ -10,6 +10,7 @@
 #include "arch/x86/vtd/vtd_unit.h"
 #include "kernel/heap.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/page.h"
 
@@ -22,6 +23,13 @@ struct iommu_interrupts {
 };
 
 static struct lock lock; /* guards what is taken of the units' tables */
+
+/* An entry for each input that was ever routed; it is kept. */
+static struct ioapic_input {
+    bool is_taken;
+    uint8_t ioapic_id;
+    uint16_t input, entry;
+} ioapic_inputs[IOAPIC_INPUTS_MAX];
 
 /* --- entries --- */
 
@@ -135,6 +143,11 @@ static void stop_unit(struct vtd_unit *unit)
     unit->irtes = NULL;
 }
 
+void vtd_irq_init(void)
+{
+    memset(ioapic_inputs, 0, sizeof ioapic_inputs);
+}
+
 bool vtd_irq_start(const struct acpi_info *acpi, bool is_x2apic)
 {
     const char *missing = what_is_missing(acpi, is_x2apic);
@@ -157,13 +170,7 @@ bool vtd_remaps_interrupts(void)
     return vtd_unit_count > 0 && vtd_units[0].irtes;
 }
 
-/* --- IOAPICs: an entry for each input, kept --- */
-
-static struct ioapic_input {
-    bool is_taken;
-    uint8_t ioapic_id;
-    uint16_t input, entry;
-} ioapic_inputs[IOAPIC_INPUTS_MAX];
+/* --- IOAPICs --- */
 
 static int find_input(struct vtd_unit *unit, uint8_t ioapic_id, unsigned input, uint16_t *entry)
 {

@@ -38,7 +38,6 @@ static unsigned map_units(const struct acpi_dmar *dmar)
 {
     unsigned failed = 0;
 
-    vtd_unit_count = 0;
     for (unsigned i = 0; i < dmar->unit_count; i++) {
         int error = vtd_unit_map(&vtd_units[vtd_unit_count], &dmar->units[i]);
 
@@ -92,6 +91,11 @@ const struct iommu_ops *vtd_start(const struct vtd_boot *boot)
     unsigned failed;
 
     acpi = boot->acpi;
+    is_whole = false;
+    vtd_unit_count = 0;
+    vtd_attach_init();
+    vtd_irq_init();
+    vtd_fault_init();
     if (!acpi->has_dmar)
         return NULL;
     failed = map_units(&acpi->dmar);

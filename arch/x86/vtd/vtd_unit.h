@@ -122,6 +122,7 @@ int vtd_unmap(struct iommu_domain *domain, uint64_t iova, uint64_t size);
 
 /* --- vtd_attach.c --- */
 
+void vtd_attach_init(void);
 /* The context entry of a device, or NULL where its bus has no table. */
 struct vtd_entry *vtd_context_find(const struct vtd_unit *unit, struct pci_address device);
 struct iommu_domain *vtd_domain_of(struct pci_address device); /* or NULL */
@@ -146,6 +147,7 @@ int vtd_audit(int (*visit)(void *context, const struct iommu_reach *reach), void
 
 /* --- vtd_irq.c --- */
 
+void vtd_irq_init(void);
 /* Interrupt remapping on, for every unit or for none; false: none. */
 bool vtd_irq_start(const struct acpi_info *acpi, bool is_x2apic);
 bool vtd_irq_is_capable(const struct acpi_dmar *dmar);
@@ -158,6 +160,7 @@ int vtd_interrupts_route(struct iommu_interrupts *interrupts, unsigned index,
 
 /* --- vtd_fault.c --- */
 
+void vtd_fault_init(void);
 /* Forgets what firmware's devices did wrong. */
 void vtd_fault_clear(struct vtd_unit *unit);
 /* The units' own interrupt, to this CPU. */
