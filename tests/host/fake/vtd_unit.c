@@ -65,6 +65,12 @@ static void forget(struct fake_unit *u, bool of_all, uint16_t domain)
             u->cache[i].is_valid = false;
 }
 
+static void forget_contexts(struct fake_unit *u)
+{
+    memset(u->contexts, 0, sizeof u->contexts);
+    u->context_flushes++;
+}
+
 static void forget_interrupts(struct fake_unit *u)
 {
     memset(u->interrupt_cache, 0, sizeof u->interrupt_cache);
@@ -97,7 +103,7 @@ static void work_off(struct fake_unit *u)
         switch (e[0] & 0xf) {
         case 1:
             assert_int_equal(granularity, 1);
-            u->context_flushes++;
+            forget_contexts(u);
             break;
         case 2:
             flush_iotlb(u, granularity, (uint16_t)(e[0] >> 16), e[0] >> 6 & 1);
@@ -226,7 +232,7 @@ void vtd_write64(const struct vtd_unit *unit, unsigned offset, uint64_t value)
     case CCMD_REG:
         assert_int_equal(value >> 61, 5);
         u->ccmd = u->is_deaf ? value : value & ~BIT(63);
-        u->context_flushes++;
+        forget_contexts(u);
         return;
     }
     if (offset == iro(u) + 8) {
@@ -289,16 +295,30 @@ static unsigned walk(const uint64_t *context, uint64_t iova, bool is_write, uint
     return 6;
 }
 
-static unsigned look_up(struct fake_unit *u, uint16_t source, uint64_t iova, bool is_write, uint64_t *hpa)
+/* What is not present is not cached: caching mode is not played. */
+static unsigned find_context(struct fake_unit *u, uint16_t source)
 {
     const uint64_t *root = entry_at(u->root, source >> 8, 2), *context;
-    unsigned at = u->cached++ % FAKE_UNIT_CACHE, fault;
 
+    if (u->contexts[source].is_valid)
+        return 0;
     if (!(root[0] & 1))
         return 1;
     context = entry_at(root[0], source & 0xff, 2);
     if (!(context[0] & 1))
         return 2;
+    u->contexts[source].is_valid = true;
+    memcpy(u->contexts[source].words, context, 16);
+    return 0;
+}
+
+static unsigned look_up(struct fake_unit *u, uint16_t source, uint64_t iova, bool is_write, uint64_t *hpa)
+{
+    unsigned at = u->cached++ % FAKE_UNIT_CACHE, fault = find_context(u, source);
+    const uint64_t *context = u->contexts[source].words;
+
+    if (fault)
+        return fault;
     if ((context[0] >> 2 & 3) == 2) {
         *hpa = iova;
         return 0;

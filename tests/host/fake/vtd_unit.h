@@ -47,6 +47,10 @@ struct fake_unit {
     unsigned cached;
     struct {
         bool is_valid;
+        uint64_t words[2];
+    } contexts[0x10000]; /* by source */
+    struct {
+        bool is_valid;
         uint16_t index;
         uint64_t low, high;
     } interrupt_cache[FAKE_UNIT_CACHE];
