@@ -785,6 +785,9 @@ static void spoil_length_zero(void) { dmar_add(0, 0); dmar_used += 16; }
 static void spoil_length_three(void) { put_le16(dmar_drhd(0xfed92000, 0) + 2, 3); }
 static void spoil_length_beyond(void) { put_le16(dmar_drhd(0xfed92000, 0) + 2, 17); }
 static void spoil_drhd_short(void) { dmar_add(0, 15); }
+static void spoil_atsr_short(void) { dmar_add(2, 7); }
+static void spoil_rhsa_short(void) { dmar_add(3, 19); }
+static void spoil_andd_short(void) { dmar_add(4, 7); }
 static void spoil_rmrr_short(void) { dmar_add(1, 23); }
 static void spoil_rmrr_backwards(void) { put_le64(sound_rmrr() + 16, 0xdeffffff); }
 static void spoil_rmrr_misaligned(void) { put_le64(sound_rmrr() + 8, 0xdf000001); }
@@ -842,7 +845,8 @@ static void a_dmar_that_is_not_understood_is_not_used(void **state)
         spoil_scope_length_odd, spoil_scope_length_beyond, spoil_scope_device,
         spoil_scope_function,   spoil_scope_header,        spoil_scope_path,
         spoil_too_many_units,   spoil_too_many_rmrrs,      spoil_too_many_scopes,
-        spoil_stray_bytes,
+        spoil_stray_bytes,      spoil_atsr_short,          spoil_rhsa_short,
+        spoil_andd_short,
     };
 
     (void)state;
