@@ -573,6 +573,25 @@ static void firmware_gets_no_memory_of_others(void **state)
     assert_false(vtd_is_firmware_device(pci_requester(0, OTHER)));
 }
 
+/* --- scopes --- */
+
+/* The device is two bridges down: its bus is the last bridge's, not what the table starts at. */
+static void paths_lead_across_bridges(void **state)
+{
+    struct acpi_dmar_scope *s = &acpi.dmar.scopes[0];
+
+    (void)state;
+    *s = (struct acpi_dmar_scope){ACPI_SCOPE_PCI_ENDPOINT, 0, 0, 3, {{4, 0}, {0, 0}, {9, 1}}};
+    start();
+    assert_ptr_equal(vtd_find_unit(pci_requester(0, 0x0649)), &vtd_units[0]);
+    assert_ptr_equal(vtd_find_unit(pci_requester(0, NIC)), &vtd_units[1]);
+    fake_log_count = 0;
+    s->path[1].device = 1; /* no bridge */
+    start();
+    assert_ptr_equal(vtd_find_unit(pci_requester(0, NIC)), &vtd_units[1]);
+    assert_true(fake_log_count > 0);
+}
+
 /* --- audit --- */
 
 struct seen {
@@ -930,6 +949,7 @@ int main(void)
         TEST(an_attachment_that_fails_leaves_nothing),
         TEST(firmware_keeps_what_it_declared_until_somebody_owns_the_device),
         TEST(firmware_gets_no_memory_of_others),
+        TEST(paths_lead_across_bridges),
         TEST(the_audit_sees_what_devices_reach),
         TEST(the_audit_sees_what_should_not_be),
         TEST(messages_arrive_as_routed_and_from_their_device_alone),
