@@ -25,6 +25,7 @@
 #include "drivers/host/pci.h"
 #include "drivers/host/pci_config.h"
 #include "drivers/host/screen.h"
+#include "drivers/pci_regs.h"
 #include "kernel/console.h"
 #include "kernel/control.h"
 #include "kernel/heap.h"
@@ -230,6 +231,16 @@ static void on_device_fault(const struct iommu_fault *fault)
         pci_set_master(fault->requester, false);
 }
 
+/* Where no IOMMU's tables tell, a USB controller may be what firmware plays the PC's keyboard with. */
+static bool is_firmwares(struct pci_address device)
+{
+    const struct pci_function *f = pci_find(device);
+
+    if (iommu_ops)
+        return vtd_is_firmware_device(device);
+    return f && f->base_class == PCI_CLASS_SERIAL_BUS && f->sub_class == PCI_SUBCLASS_USB;
+}
+
 /*
  * Before anything else, so that no device reaches what we build. Firmware is not called any more, and what it still
  * drives by itself is what it declared: the others may lose their right to do DMA now.
@@ -248,7 +259,7 @@ static void confine_devices(void)
     iommu_on_fault = on_device_fault;
     iommu_ops = vtd_start(&vtd);
     pci_scan();
-    pci_quiet_unowned(vtd_is_firmware_device);
+    pci_quiet_unowned(is_firmwares);
 }
 
 static void preflight(void)
