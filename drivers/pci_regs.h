@@ -34,16 +34,16 @@
 
 #define PCI_VENDOR_NONE 0xffffu
 
-#define PCI_COMMAND_IO         0x0001u
-#define PCI_COMMAND_MEMORY     0x0002u
-#define PCI_COMMAND_MASTER     0x0004u
-#define PCI_COMMAND_INTX_OFF   0x0400u
-#define PCI_STATUS_CAP_LIST    0x0010u
-#define PCI_HEADER_TYPE_MASK   0x7fu
-#define PCI_HEADER_NORMAL      0x00u
-#define PCI_HEADER_BRIDGE      0x01u
-#define PCI_HEADER_MULTI       0x80u
-#define PCI_BRIDGE_BUS_RESET   0x0040u
+#define PCI_COMMAND_IO       0x0001u
+#define PCI_COMMAND_MEMORY   0x0002u
+#define PCI_COMMAND_MASTER   0x0004u
+#define PCI_COMMAND_INTX_OFF 0x0400u
+#define PCI_STATUS_CAP_LIST  0x0010u
+#define PCI_HEADER_TYPE_MASK 0x7fu
+#define PCI_HEADER_NORMAL    0x00u
+#define PCI_HEADER_BRIDGE    0x01u
+#define PCI_HEADER_MULTI     0x80u
+#define PCI_BRIDGE_BUS_RESET 0x0040u
 
 #define PCI_BAR_IO          0x1u
 #define PCI_BAR_IO_MASK     0xfffffffcu
@@ -55,11 +55,11 @@
 #define PCI_ROM_MASK        0xfffff800u
 
 /* Base classes and sub-classes that somebody asks for. */
-#define PCI_CLASS_DISPLAY     0x03
-#define PCI_CLASS_BRIDGE      0x06
-#define PCI_SUBCLASS_HOST     0x00
-#define PCI_CLASS_SERIAL_BUS  0x0c
-#define PCI_SUBCLASS_USB      0x03
+#define PCI_CLASS_DISPLAY    0x03
+#define PCI_CLASS_BRIDGE     0x06
+#define PCI_SUBCLASS_HOST    0x00
+#define PCI_CLASS_SERIAL_BUS 0x0c
+#define PCI_SUBCLASS_USB     0x03
 
 /* "Capabilities List" */
 #define PCI_CAP_ID_PM   0x01
@@ -75,25 +75,25 @@
 #define PCI_EXT_CAP_ID_SRIOV 0x0010
 #define PCI_EXT_CAP_FIRST    0x100
 
-#define PCI_PM_CONTROL           4
-#define PCI_PM_CONTROL_STATE     0x3u
-#define PCI_PM_CONTROL_NO_RESET  0x8u
+#define PCI_PM_CONTROL          4
+#define PCI_PM_CONTROL_STATE    0x3u
+#define PCI_PM_CONTROL_NO_RESET 0x8u
 
-#define PCI_MSI_CONTROL          2
-#define PCI_MSI_CONTROL_ENABLE   0x0001u
+#define PCI_MSI_CONTROL               2
+#define PCI_MSI_CONTROL_ENABLE        0x0001u
 #define PCI_MSI_CONTROL_CAPABLE_SHIFT 1 /* log2 of the messages that it asks for, 3 bits */
 #define PCI_MSI_CONTROL_ENABLED_SHIFT 4
-#define PCI_MSI_CONTROL_64       0x0080u
-#define PCI_MSI_CONTROL_MASKS    0x0100u
+#define PCI_MSI_CONTROL_64            0x0080u
+#define PCI_MSI_CONTROL_MASKS         0x0100u
 
-#define PCI_MSIX_CONTROL         2
-#define PCI_MSIX_CONTROL_SIZE    0x07ffu /* less 1 */
-#define PCI_MSIX_CONTROL_MASK    0x4000u
-#define PCI_MSIX_CONTROL_ENABLE  0x8000u
-#define PCI_MSIX_TABLE           4 /* offset, with the BAR's number in bits 2:0 */
-#define PCI_MSIX_PBA             8
-#define PCI_MSIX_BAR_MASK        0x7u
-#define PCI_MSIX_ENTRY_BYTES     16u
+#define PCI_MSIX_CONTROL        2
+#define PCI_MSIX_CONTROL_SIZE   0x07ffu /* less 1 */
+#define PCI_MSIX_CONTROL_MASK   0x4000u
+#define PCI_MSIX_CONTROL_ENABLE 0x8000u
+#define PCI_MSIX_TABLE          4 /* offset, with the BAR's number in bits 2:0 */
+#define PCI_MSIX_PBA            8
+#define PCI_MSIX_BAR_MASK       0x7u
+#define PCI_MSIX_ENTRY_BYTES    16u
 
 #define PCI_EXP_FLAGS            2
 #define PCI_EXP_FLAGS_TYPE_SHIFT 4
@@ -124,12 +124,12 @@
 #define PCI_AF_STATUS_TP   0x01u
 
 /* "ACS Extended Capability" */
-#define PCI_ACS_CAP               4
-#define PCI_ACS_CONTROL           6
-#define PCI_ACS_SOURCE_VALIDATION 0x01u
-#define PCI_ACS_REQUEST_REDIRECT  0x04u
+#define PCI_ACS_CAP                 4
+#define PCI_ACS_CONTROL             6
+#define PCI_ACS_SOURCE_VALIDATION   0x01u
+#define PCI_ACS_REQUEST_REDIRECT    0x04u
 #define PCI_ACS_COMPLETION_REDIRECT 0x08u
-#define PCI_ACS_UPSTREAM_FORWARD  0x10u
+#define PCI_ACS_UPSTREAM_FORWARD    0x10u
 
 #define PCI_ATS_CONTROL        6
 #define PCI_ATS_CONTROL_ENABLE 0x8000u

@@ -12,8 +12,8 @@
 #include "kernel/pci_address.h"
 
 struct guest_mem;
-struct iommu_domain;      /* the driver's: an address space for devices */
-struct iommu_interrupts;  /* the driver's: interrupts that one device may send */
+struct iommu_domain;     /* the driver's: an address space for devices */
+struct iommu_interrupts; /* the driver's: interrupts that one device may send */
 
 enum iommu_domain_kind {
     IOMMU_TRANSLATED,   /* reaches what is mapped, at first nothing */
@@ -65,14 +65,16 @@ struct iommu_ops {
     const char *name;
 
     /* owner: for log lines; lives as long as the domain. -ENOMEM, -ENOSPC, -ENOTSUP */
-    int (*domain_create)(const char *owner, enum iommu_domain_kind kind, struct iommu_domain **domain);
+    int (*domain_create)(const char *owner, enum iommu_domain_kind kind,
+                         struct iommu_domain **domain);
     /* No device is attached. */
     void (*domain_destroy)(struct iommu_domain *domain);
 
     /* Whole pages; attributes: PT_READ, PT_WRITE. -EEXIST, -EINVAL, -ENOMEM */
     int (*map)(struct iommu_domain *domain, uint64_t iova, hpa_t hpa, uint64_t size,
                unsigned attributes);
-    /* When it returns, no device reaches it any more; -EIO: the IOMMU does not answer, and some may. */
+    /* When it returns, no device reaches it any more; -EIO: the IOMMU does not answer, and some
+     * may. */
     int (*unmap)(struct iommu_domain *domain, uint64_t iova, uint64_t size);
 
     /*

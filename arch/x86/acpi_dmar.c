@@ -91,8 +91,8 @@ static bool read_rmrr(const struct structure *s, struct acpi_dmar *dmar)
 /*
  * Of these nothing is used, but one that is broken casts doubt on all: which root ports do address
  * translation services (ATSR; never switched on), which node a unit is close to (RHSA), what a
- * device is called in ACPI's namespace (ANDD; the scopes that refer to it have its source-id). Later
- * ones do not change who is confined by what.
+ * device is called in ACPI's namespace (ANDD; the scopes that refer to it have its source-id).
+ * Later ones do not change who is confined by what.
  */
 static bool read_nothing(const struct structure *s, struct acpi_dmar *dmar)
 {
@@ -105,11 +105,9 @@ static const struct {
     uint16_t min_bytes;
     bool (*read)(const struct structure *s, struct acpi_dmar *dmar);
 } readers[] = {
-    [0] = {16, read_drhd},
-    [1] = {24, read_rmrr},
-    [2] = {8, read_nothing}, /* ATSR */
-    [3] = {20, read_nothing}, /* RHSA */
-    [4] = {8, read_nothing}, /* ANDD */
+    [0] = {16, read_drhd},    [1] = {24, read_rmrr}, [2] = {8, read_nothing}, /* ATSR */
+    [3] = {20, read_nothing},                                                 /* RHSA */
+    [4] = {8, read_nothing},                                                  /* ANDD */
 };
 
 static bool read_structure(const struct structure *s, struct acpi_dmar *dmar)

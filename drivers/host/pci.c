@@ -73,7 +73,7 @@ static void read_function(struct pci_function *f)
     f->device_id = pci_read16(f, PCI_DEVICE_ID);
     f->revision = pci_read8(f, PCI_REVISION_ID);
     f->interface = pci_read8(f, PCI_CLASS);
-    f->sub_class = (uint8_t)class;
+    f->sub_class = (uint8_t) class;
     f->base_class = (uint8_t)(class >> 8);
     f->header_type = pci_read8(f, PCI_HEADER_TYPE);
     f->interrupt_line = pci_read8(f, PCI_INTERRUPT_LINE);

@@ -43,9 +43,9 @@ struct pci_function {
     uint8_t interrupt_line; /* as firmware routed it on the PICs */
     uint8_t express_type;   /* PCI_EXP_TYPE_*, with PCI_CAP_PCIE only */
     bool is_bridge;
-    uint8_t secondary_bus, subordinate_bus; /* of a bridge */
-    uint16_t parent;                        /* index of the bridge above, or PCI_NO_PARENT */
-    uint16_t group;                         /* index of the group's first function */
+    uint8_t secondary_bus, subordinate_bus;        /* of a bridge */
+    uint16_t parent;                               /* index of the bridge above, or PCI_NO_PARENT */
+    uint16_t group;                                /* index of the group's first function */
     uint16_t capabilities[PCI_CAPABILITIES_KNOWN]; /* offsets; 0: has none */
     struct pci_bar bars[PCI_BARS_MAX];             /* of a 64-bit one, the next is none */
     struct pci_bar rom;

@@ -19,7 +19,8 @@ static uint32_t probe(const struct pci_function *f, unsigned offset, uint32_t on
 }
 
 /* A range is a power of two, and lies at a multiple of it, or what we read was nonsense. */
-static void settle(const struct pci_function *f, struct pci_bar *bar, uint64_t mask, unsigned offset)
+static void settle(const struct pci_function *f, struct pci_bar *bar, uint64_t mask,
+                   unsigned offset)
 {
     bar->size = mask & (~mask + 1);
     if (bar->size == 0 || ~mask + 1 != bar->size || !IS_ALIGNED(bar->address, bar->size)) {

@@ -25,8 +25,8 @@ static const struct {
 };
 
 const char *const pci_capability_names[PCI_CAPABILITIES_KNOWN] = {
-    [PCI_CAP_PM] = "pm",   [PCI_CAP_MSI] = "msi", [PCI_CAP_MSIX] = "msix", [PCI_CAP_PCIE] = "pcie",
-    [PCI_CAP_AF] = "af",   [PCI_CAP_ACS] = "acs", [PCI_CAP_ATS] = "ats",   [PCI_CAP_SRIOV] = "sriov",
+    [PCI_CAP_PM] = "pm", [PCI_CAP_MSI] = "msi", [PCI_CAP_MSIX] = "msix", [PCI_CAP_PCIE] = "pcie",
+    [PCI_CAP_AF] = "af", [PCI_CAP_ACS] = "acs", [PCI_CAP_ATS] = "ats",   [PCI_CAP_SRIOV] = "sriov",
 };
 
 static void note(struct pci_function *f, uint16_t id, bool is_extended, unsigned offset)
@@ -78,7 +78,7 @@ void pci_read_capabilities(struct pci_function *f)
     express = f->capabilities[PCI_CAP_PCIE];
     if (express == 0)
         return;
-    f->express_type =
-        pci_read16(f, express + PCI_EXP_FLAGS) >> PCI_EXP_FLAGS_TYPE_SHIFT & PCI_EXP_FLAGS_TYPE_MASK;
+    f->express_type = pci_read16(f, express + PCI_EXP_FLAGS) >> PCI_EXP_FLAGS_TYPE_SHIFT &
+                      PCI_EXP_FLAGS_TYPE_MASK;
     read_extended_list(f);
 }

@@ -11,8 +11,8 @@
 #include "kernel/lib/lock.h"
 #include "kernel/log.h"
 
-#define BUS_WINDOW_BYTES MIB(1)
-#define FUNCTION_SHIFT   12
+#define BUS_WINDOW_BYTES   MIB(1)
+#define FUNCTION_SHIFT     12
 #define CF8_FUNCTION_SHIFT 8
 #define CF8_BUS_SHIFT      16
 

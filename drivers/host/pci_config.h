@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How configuration registers are reached: by memory (ECAM) where the MCFG says so, else by ports. */
+/* How configuration registers are reached: by memory (ECAM) where the MCFG says so, else by ports.
+ */
 #ifndef DRIVERS_HOST_PCI_CONFIG_H
 #define DRIVERS_HOST_PCI_CONFIG_H
 

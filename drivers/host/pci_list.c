@@ -11,10 +11,9 @@ struct line {
 };
 
 /* What does not fit is cut off. */
-#define append(line, ...)                                                                          \
-    ((line)->length +=                                                                             \
-     format_text((line)->text + MIN((line)->length, LINE_BYTES - 1),                               \
-                 LINE_BYTES - MIN((line)->length, LINE_BYTES - 1), __VA_ARGS__))
+#define append(line, ...)                                                              \
+    ((line)->length += format_text((line)->text + MIN((line)->length, LINE_BYTES - 1), \
+                                   LINE_BYTES - MIN((line)->length, LINE_BYTES - 1), __VA_ARGS__))
 
 static void append_size(struct line *l, uint64_t bytes)
 {

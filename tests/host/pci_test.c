@@ -9,8 +9,8 @@
 #include "drivers/pci_regs.h"
 #include "kernel/lib/bytes.h"
 
-#define BUSES     8u
-#define ALL_ONES  0xffffffffu
+#define BUSES    8u
+#define ALL_ONES 0xffffffffu
 
 /* --- configuration space: bytes, and which of them are writable --- */
 
@@ -97,7 +97,8 @@ static struct config *add(unsigned bus, unsigned device, unsigned function, uint
     return c;
 }
 
-static struct config *add_bridge(unsigned bus, unsigned device, uint8_t secondary, uint8_t subordinate)
+static struct config *add_bridge(unsigned bus, unsigned device, uint8_t secondary,
+                                 uint8_t subordinate)
 {
     struct config *c = add(bus, device, 0, 0x0604);
 
@@ -466,8 +467,9 @@ static void a_line_a_function(void **state)
     add_bridge(0, 4, 1, 2);
     pci_scan();
     pci_list(note_line, text);
-    assert_string_equal(text, "0000:00:03.0 8086:0018 class 020000 group 0 msi bar0 mem 0xfebc0000+128K\n"
-                              "0000:00:04.0 8086:0020 class 060400 group 1 bridge to 01-02\n");
+    assert_string_equal(text,
+                        "0000:00:03.0 8086:0018 class 020000 group 0 msi bar0 mem 0xfebc0000+128K\n"
+                        "0000:00:04.0 8086:0020 class 060400 group 1 bridge to 01-02\n");
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Theory: each entry has exactly the bits that the specification gives it (a wrong one is a fault on
- * hardware, or a hole), and reads back as what it was made from.
+ * Theory: each entry has exactly the bits that the specification gives it (a wrong one is a fault
+ * on hardware, or a hole), and reads back as what it was made from.
  */
 #include "tests/host/fake/fake.h"
 #include "arch/x86/vtd/vtd_table.h"
@@ -28,7 +28,8 @@ static void second_level_entries(void **state)
 
         assert_int_equal(f->levels, levels);
         for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-            uint64_t entry = f->encode_leaf(cases[i].level, HPA(cases[i].page), cases[i].attributes);
+            uint64_t entry =
+                f->encode_leaf(cases[i].level, HPA(cases[i].page), cases[i].attributes);
 
             assert_int_equal(entry, cases[i].entry);
             assert_true(f->is_present(entry) && f->is_leaf(cases[i].level, entry));
@@ -101,8 +102,10 @@ static void messages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(second_level_entries), cmocka_unit_test(tables_of_tables),
-        cmocka_unit_test(root_and_context_entries), cmocka_unit_test(interrupt_entries),
+        cmocka_unit_test(second_level_entries),
+        cmocka_unit_test(tables_of_tables),
+        cmocka_unit_test(root_and_context_entries),
+        cmocka_unit_test(interrupt_entries),
         cmocka_unit_test(messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,10 +18,10 @@
 #define RW (PT_READ | PT_WRITE)
 
 /* Unit 0 names 00:03.0 and what is below the bridge 00:04.0 (buses 5 to 7), unit 1 has the rest. */
-#define NIC     0x0018
-#define BELOW   0x0608
-#define OTHER   0x00f8
-#define IOAPIC  0xf0f8
+#define NIC       0x0018
+#define BELOW     0x0608
+#define OTHER     0x00f8
+#define IOAPIC    0xf0f8
 #define IOAPIC_ID 7
 
 static struct acpi_info acpi;
@@ -56,8 +56,12 @@ static void on_fault(const struct iommu_fault *fault)
 
 static void add_scope(uint8_t type, uint8_t id, uint8_t bus, uint8_t device, uint8_t function)
 {
-    acpi.dmar.scopes[acpi.dmar.scope_count++] = (struct acpi_dmar_scope){
-        .type = type, .enumeration_id = id, .start_bus = bus, .path_length = 1, .path = {{device, function}}};
+    acpi.dmar.scopes[acpi.dmar.scope_count++] =
+        (struct acpi_dmar_scope){.type = type,
+                                 .enumeration_id = id,
+                                 .start_bus = bus,
+                                 .path_length = 1,
+                                 .path = {{device, function}}};
 }
 
 static int set_up(void **state)
@@ -83,7 +87,8 @@ static int set_up(void **state)
     add_scope(ACPI_SCOPE_PCI_SUB_HIERARCHY, 0, 0, 4, 0);
     acpi.dmar.units[0] = (struct acpi_dmar_unit){HPA(FAKE_UNIT_BASE), 0, 0, 0, 2};
     add_scope(ACPI_SCOPE_IOAPIC, IOAPIC_ID, 0xf0, 0x1f, 0);
-    acpi.dmar.units[1] = (struct acpi_dmar_unit){HPA(FAKE_UNIT_BASE + PAGE_SIZE), 0, ACPI_DRHD_INCLUDE_PCI_ALL, 2, 1};
+    acpi.dmar.units[1] = (struct acpi_dmar_unit){HPA(FAKE_UNIT_BASE + PAGE_SIZE), 0,
+                                                 ACPI_DRHD_INCLUDE_PCI_ALL, 2, 1};
     acpi.ioapic_count = 1;
     acpi.ioapics[0].id = IOAPIC_ID;
     fault_count = 0;
@@ -447,7 +452,8 @@ static void a_guest_is_mapped_as_a_whole_or_not_at_all(void **state)
     start();
     iommu_ops = iommu;
     assert_int_equal(guest_mem_add(&mem, GPA(0), MIB(2), phys_to_virt(HPA(GIB(1)))), 0);
-    assert_int_equal(guest_mem_add(&mem, GPA(GIB(4)), MIB(4), phys_to_virt(HPA(GIB(1) + MIB(2)))), 0);
+    assert_int_equal(guest_mem_add(&mem, GPA(GIB(4)), MIB(4), phys_to_virt(HPA(GIB(1) + MIB(2)))),
+                     0);
     d = create();
     attach(d, NIC);
     assert_int_equal(iommu_map_guest(d, &mem), 0);
@@ -781,7 +787,8 @@ static void remapping_is_for_all_or_for_none(void **state)
         {FAKE_UNIT_ECAP & ~ECAP_EIM, ACPI_DMAR_INTR_REMAP, IOAPIC_ID, true, false, false},
         {FAKE_UNIT_ECAP & ~ECAP_IR, ACPI_DMAR_INTR_REMAP, IOAPIC_ID, true, false, true},
         {FAKE_UNIT_ECAP, 0, IOAPIC_ID, false, false, true},
-        {FAKE_UNIT_ECAP, ACPI_DMAR_INTR_REMAP | ACPI_DMAR_X2APIC_OPT_OUT, IOAPIC_ID, false, true, false},
+        {FAKE_UNIT_ECAP, ACPI_DMAR_INTR_REMAP | ACPI_DMAR_X2APIC_OPT_OUT, IOAPIC_ID, false, true,
+         false},
         {FAKE_UNIT_ECAP, ACPI_DMAR_INTR_REMAP, IOAPIC_ID + 1, true, false, true},
     };
 
@@ -833,13 +840,15 @@ static void a_fault_is_one_line(void **state)
     assert_true(faults[0].is_write && !faults[0].is_final && !faults[0].is_interrupt);
     assert_string_equal(faults[0].owner, "web");
     assert_false(fake_unit_translate(&fake_units[1], OTHER, 0x1000, false, &hpa));
-    assert_string_equal(fake_log_last,
-                        "0000:00:1f.0 (nobody's): read of 0x1000 refused: its bus is given nothing");
+    assert_string_equal(
+        fake_log_last, "0000:00:1f.0 (nobody's): read of 0x1000 refused: its bus is given nothing");
     fake_unit_fault(&fake_units[1], OTHER, UINT64_C(0x123) << 48, 0x22, false);
-    assert_string_equal(fake_log_last, "0000:00:1f.0 (nobody's): interrupt 0x123 refused: interrupt "
-                                       "not given to anybody");
+    assert_string_equal(fake_log_last,
+                        "0000:00:1f.0 (nobody's): interrupt 0x123 refused: interrupt "
+                        "not given to anybody");
     fake_unit_fault(&fake_units[1], OTHER, 0x5000, 0xfe, true);
-    assert_string_equal(fake_log_last, "0000:00:1f.0 (nobody's): read of 0x5000 refused: unknown reason");
+    assert_string_equal(fake_log_last,
+                        "0000:00:1f.0 (nobody's): read of 0x5000 refused: unknown reason");
 }
 
 static void faults_before_interrupts_are_found_by_polling(void **state)

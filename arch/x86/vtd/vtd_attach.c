@@ -137,7 +137,8 @@ static bool can_walk(const struct vtd_unit *unit, const struct iommu_domain *dom
     return domain->kind == IOMMU_TRANSLATED || (unit->ecap & ECAP_PT);
 }
 
-static int enter_context(struct iommu_domain *domain, struct vtd_unit *unit, struct pci_address device)
+static int enter_context(struct iommu_domain *domain, struct vtd_unit *unit,
+                         struct pci_address device)
 {
     unsigned levels = domain->kind == IOMMU_TRANSLATED
                           ? domain->pt.format->levels

@@ -13,7 +13,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 
-#define DOMAINS_MAX     256u
+#define DOMAINS_MAX 256u
 
 struct vtd_common vtd_common;
 
@@ -47,7 +47,8 @@ static const struct pt_memory incoherent_memory = {alloc_and_flush, free_table, 
 
 static unsigned unit_leaf_levels(uint64_t cap)
 {
-    return PT_LEAF_4K | (cap & CAP_SLLPS_2M ? PT_LEAF_2M : 0) | (cap & CAP_SLLPS_1G ? PT_LEAF_1G : 0);
+    return PT_LEAF_4K | (cap & CAP_SLLPS_2M ? PT_LEAF_2M : 0) |
+           (cap & CAP_SLLPS_1G ? PT_LEAF_1G : 0);
 }
 
 unsigned vtd_best_levels(uint64_t sagaw)
@@ -62,8 +63,8 @@ void vtd_common_init(void)
 {
     uint64_t sagaw = CAP_SAGAW_MASK;
 
-    vtd_common = (struct vtd_common){.leaf_levels = ~0u, .address_bits = 64,
-                                     .domains = DOMAINS_MAX, .memory = &pt_host_memory};
+    vtd_common = (struct vtd_common){
+        .leaf_levels = ~0u, .address_bits = 64, .domains = DOMAINS_MAX, .memory = &pt_host_memory};
     for (unsigned i = 0; i < vtd_unit_count; i++) {
         const struct vtd_unit *u = &vtd_units[i];
 
@@ -150,7 +151,8 @@ static int flush_everywhere(const struct iommu_domain *domain)
     int error = 0;
 
     for (unsigned i = 0; i < vtd_unit_count; i++)
-        if (vtd_is_used_on(domain, &vtd_units[i]) && vtd_flush_domain(&vtd_units[i], domain->id) != 0)
+        if (vtd_is_used_on(domain, &vtd_units[i]) &&
+            vtd_flush_domain(&vtd_units[i], domain->id) != 0)
             error = -EIO;
     return error;
 }
@@ -182,7 +184,8 @@ static int announce(const struct iommu_domain *domain)
     return error;
 }
 
-int vtd_map(struct iommu_domain *domain, uint64_t iova, hpa_t hpa, uint64_t size, unsigned attributes)
+int vtd_map(struct iommu_domain *domain, uint64_t iova, hpa_t hpa, uint64_t size,
+            unsigned attributes)
 {
     uint64_t limit = vtd_common.address_bits < 64 ? BIT(vtd_common.address_bits) : UINT64_MAX;
     int error;
@@ -206,4 +209,3 @@ int vtd_unmap(struct iommu_domain *domain, uint64_t iova, uint64_t size)
         return -EIO;
     return error;
 }
-

@@ -13,13 +13,13 @@
 #include "kernel/log.h"
 #include "kernel/timer.h"
 
-#define WINDOW_NS             1000000000u
-#define LINES_PER_WINDOW      8u
-#define FAULTS_PER_WINDOW     64u /* and the device is hopeless */
-#define INTERRUPTS_PER_WINDOW 256u
-#define OFFENDERS_MAX         64u
-#define MSI_ADDRESS           0xfee00000u
-#define MSI_DESTINATION_SHIFT 12
+#define WINDOW_NS              1000000000u
+#define LINES_PER_WINDOW       8u
+#define FAULTS_PER_WINDOW      64u /* and the device is hopeless */
+#define INTERRUPTS_PER_WINDOW  256u
+#define OFFENDERS_MAX          64u
+#define MSI_ADDRESS            0xfee00000u
+#define MSI_DESTINATION_SHIFT  12
 #define FIRST_INTERRUPT_REASON 0x20u
 
 struct offender {
@@ -121,7 +121,8 @@ static void log_fault(const struct iommu_fault *f)
 
     log_warn("iommu", PCI_ADDRESS_FORMAT " (%s): %s %#llx refused: %s%s",
              PCI_ADDRESS_ARGS(f->requester), f->owner ? f->owner : "nobody's", what,
-             (unsigned long long)f->address, f->reason, f->is_final ? "; too many: it is silenced" : "");
+             (unsigned long long)f->address, f->reason,
+             f->is_final ? "; too many: it is silenced" : "");
 }
 
 static void report(struct iommu_fault *f)
@@ -144,7 +145,8 @@ static void report(struct iommu_fault *f)
 static struct iommu_fault decode(const struct vtd_unit *unit, uint64_t low, uint64_t high)
 {
     struct pci_address device = pci_requester(unit->table->segment, FRCD_SID(high));
-    bool is_interrupt = FRCD_FR(high) >= FIRST_INTERRUPT_REASON && FRCD_FR(high) < ARRAY_SIZE(reasons);
+    bool is_interrupt =
+        FRCD_FR(high) >= FIRST_INTERRUPT_REASON && FRCD_FR(high) < ARRAY_SIZE(reasons);
 
     return (struct iommu_fault){
         .requester = device,

@@ -131,7 +131,8 @@ static int start_unit(struct vtd_unit *unit, bool is_x2apic)
     error = vtd_command(unit, GCMD_SIRTP, true);
     if (!error)
         error = vtd_flush_interrupts(unit);
-    /* The compatibility format (GCMD.CFI) is never switched on: firmware's tables are gone by now. */
+    /* The compatibility format (GCMD.CFI) is never switched on: firmware's tables are gone by now.
+     */
     return error ? error : vtd_command(unit, GCMD_IRE, true);
 }
 
@@ -192,7 +193,8 @@ static int find_input(struct vtd_unit *unit, uint8_t ioapic_id, unsigned input, 
     return -ENOSPC;
 }
 
-int vtd_route_ioapic(uint8_t ioapic_id, unsigned input, const struct iommu_route *route, uint64_t *entry)
+int vtd_route_ioapic(uint8_t ioapic_id, unsigned input, const struct iommu_route *route,
+                     uint64_t *entry)
 {
     uint16_t source_id, index;
     struct vtd_unit *unit = vtd_find_ioapic(ioapic_id, &source_id);
@@ -210,7 +212,8 @@ int vtd_route_ioapic(uint8_t ioapic_id, unsigned input, const struct iommu_route
 
 /* --- devices' messages --- */
 
-int vtd_interrupts_create(struct pci_address device, unsigned count, struct iommu_interrupts **interrupts)
+int vtd_interrupts_create(struct pci_address device, unsigned count,
+                          struct iommu_interrupts **interrupts)
 {
     struct vtd_unit *unit = vtd_find_unit(device);
     struct iommu_interrupts *i;

@@ -30,7 +30,9 @@ static const struct iommu_ops ops = {
 
 static const char *error_text(int error)
 {
-    return error == -ENODEV ? "no unit answers there" : error == -ENOMEM ? "out of memory" : "it does not obey";
+    return error == -ENODEV   ? "no unit answers there"
+           : error == -ENOMEM ? "out of memory"
+                              : "it does not obey";
 }
 
 /* Units that cannot be mapped are left out; the count of those that were given up. */
@@ -54,10 +56,12 @@ static unsigned map_units(const struct acpi_dmar *dmar)
 
 static void log_unit(const struct vtd_unit *u)
 {
-    log_info("vtd", "unit at %#llx: cap %#llx ecap %#llx, %s%s%s%s%s%s", (unsigned long long)u->table->base.value,
-             (unsigned long long)u->cap, (unsigned long long)u->ecap, u->queue ? "queued" : "registers",
+    log_info("vtd", "unit at %#llx: cap %#llx ecap %#llx, %s%s%s%s%s%s",
+             (unsigned long long)u->table->base.value, (unsigned long long)u->cap,
+             (unsigned long long)u->ecap, u->queue ? "queued" : "registers",
              u->cap & CAP_CM ? ", caching mode" : "", u->cap & CAP_RWBF ? ", write buffer" : "",
-             u->ecap & ECAP_C ? "" : ", not coherent", u->ecap & ECAP_IR ? ", interrupt remapping" : "",
+             u->ecap & ECAP_C ? "" : ", not coherent",
+             u->ecap & ECAP_IR ? ", interrupt remapping" : "",
              u->cap & CAP_PI ? ", posted interrupts (not used)" : "");
 }
 
@@ -83,7 +87,8 @@ static void stop_units(void)
     for (unsigned i = 0; i < vtd_unit_count; i++)
         vtd_unit_stop(&vtd_units[i]);
     vtd_unit_count = 0;
-    log_warn("vtd", "off by iommu=off: any device reaches all memory, and none is given to a guest");
+    log_warn("vtd",
+             "off by iommu=off: any device reaches all memory, and none is given to a guest");
 }
 
 const struct iommu_ops *vtd_start(const struct vtd_boot *boot)
@@ -113,8 +118,10 @@ const struct iommu_ops *vtd_start(const struct vtd_boot *boot)
     }
     is_whole = true;
     vtd_attach_firmware(boot);
-    log_info("vtd", "DMA remapping on: %u unit%s, %u-level tables, %u-bit addresses, every device denied",
-             vtd_unit_count, vtd_unit_count > 1 ? "s" : "", vtd_common.levels, vtd_common.address_bits);
+    log_info("vtd",
+             "DMA remapping on: %u unit%s, %u-level tables, %u-bit addresses, every device denied",
+             vtd_unit_count, vtd_unit_count > 1 ? "s" : "", vtd_common.levels,
+             vtd_common.address_bits);
     return &ops;
 }
 

@@ -83,9 +83,9 @@ static int submit(struct vtd_unit *unit, struct vtd_entry request)
 {
     unit->wait_count++;
     put(unit, request);
-    put(unit, (struct vtd_entry){IQ_WAIT | IQ_WAIT_SW |
-                                     (uint64_t)unit->wait_count << IQ_WAIT_DATA_SHIFT,
-                                 virt_to_phys(unit->wait_status).value});
+    put(unit,
+        (struct vtd_entry){IQ_WAIT | IQ_WAIT_SW | (uint64_t)unit->wait_count << IQ_WAIT_DATA_SHIFT,
+                           virt_to_phys(unit->wait_status).value});
     vtd_write64(unit, IQT_REG, (uint64_t)unit->queue_tail << IQ_INDEX_SHIFT);
     return wait_until_through(unit);
 }

@@ -47,7 +47,8 @@ static void resolve(const struct vtd_boot *boot, uint16_t segment, unsigned scop
                  r->device.bus);
 }
 
-static void resolve_all(const struct vtd_boot *boot, uint16_t segment, unsigned first, unsigned count)
+static void resolve_all(const struct vtd_boot *boot, uint16_t segment, unsigned first,
+                        unsigned count)
 {
     for (unsigned i = first; i < first + count; i++)
         resolve(boot, segment, i);

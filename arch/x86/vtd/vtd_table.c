@@ -47,12 +47,12 @@ static unsigned attributes_of(unsigned level, uint64_t entry)
     return (entry & SL_READ ? PT_READ : 0) | (entry & SL_WRITE ? PT_WRITE : 0);
 }
 
-#define FORMAT(n)                                                                                  \
-    {                                                                                              \
-        .name = "VT-d " #n "-level", .levels = n,                                                  \
-        .leaf_levels = PT_LEAF_4K | PT_LEAF_2M | PT_LEAF_1G, .ignored_shift = IGNORED_SHIFT,       \
-        .encode_leaf = encode_leaf, .encode_table = encode_table, .is_present = is_present,        \
-        .is_leaf = is_leaf, .address = address, .attributes = attributes_of                        \
+#define FORMAT(n)                                                                            \
+    {                                                                                        \
+        .name = "VT-d " #n "-level", .levels = n,                                            \
+        .leaf_levels = PT_LEAF_4K | PT_LEAF_2M | PT_LEAF_1G, .ignored_shift = IGNORED_SHIFT, \
+        .encode_leaf = encode_leaf, .encode_table = encode_table, .is_present = is_present,  \
+        .is_leaf = is_leaf, .address = address, .attributes = attributes_of                  \
     }
 
 static const struct pt_format formats[] = {FORMAT(3), FORMAT(4)};
@@ -68,8 +68,8 @@ const struct pt_format *vtd_format(unsigned levels)
 struct vtd_entry vtd_context_entry(enum iommu_domain_kind kind, hpa_t root, unsigned levels,
                                    uint16_t domain_id)
 {
-    uint64_t low = CONTEXT_P |
-                   (kind == IOMMU_PASS_THROUGH ? CONTEXT_TT_PASS_THROUGH : root.value & VTD_ADDRESS);
+    uint64_t low = CONTEXT_P | (kind == IOMMU_PASS_THROUGH ? CONTEXT_TT_PASS_THROUGH
+                                                           : root.value & VTD_ADDRESS);
 
     return (struct vtd_entry){low, (levels - 2) | (uint64_t)domain_id << CONTEXT_DID_SHIFT};
 }
@@ -80,12 +80,13 @@ struct vtd_entry vtd_context_entry(enum iommu_domain_kind kind, hpa_t root, unsi
 
 struct vtd_entry vtd_irte(const struct iommu_route *route, uint16_t source_id, bool is_extended)
 {
-    uint64_t destination = is_extended ? route->apic_id : (route->apic_id & 0xff) << XAPIC_DST_SHIFT;
+    uint64_t destination =
+        is_extended ? route->apic_id : (route->apic_id & 0xff) << XAPIC_DST_SHIFT;
 
-    return (struct vtd_entry){
-        IRTE_P | (route->is_level ? IRTE_TM_LEVEL : 0) |
-            (uint64_t)route->vector << IRTE_VECTOR_SHIFT | destination << IRTE_DST_SHIFT,
-        IRTE_SVT_SID | source_id};
+    return (struct vtd_entry){IRTE_P | (route->is_level ? IRTE_TM_LEVEL : 0) |
+                                  (uint64_t)route->vector << IRTE_VECTOR_SHIFT |
+                                  destination << IRTE_DST_SHIFT,
+                              IRTE_SVT_SID | source_id};
 }
 
 #define MESSAGE_ADDRESS      UINT64_C(0xfee00000)
@@ -96,11 +97,10 @@ struct vtd_entry vtd_irte(const struct iommu_route *route, uint16_t source_id, b
 
 struct iommu_message vtd_message(uint16_t handle, uint16_t subhandle)
 {
-    return (struct iommu_message){
-        MESSAGE_ADDRESS | MESSAGE_REMAPPABLE | MESSAGE_SHV |
-            (uint64_t)(handle & 0x7fff) << MESSAGE_HANDLE_SHIFT |
-            (handle & 0x8000 ? MESSAGE_HANDLE_15 : 0),
-        subhandle};
+    return (struct iommu_message){MESSAGE_ADDRESS | MESSAGE_REMAPPABLE | MESSAGE_SHV |
+                                      (uint64_t)(handle & 0x7fff) << MESSAGE_HANDLE_SHIFT |
+                                      (handle & 0x8000 ? MESSAGE_HANDLE_15 : 0),
+                                  subhandle};
 }
 
 #define RTE_HANDLE_15    BIT(11)
@@ -112,5 +112,6 @@ struct iommu_message vtd_message(uint16_t handle, uint16_t subhandle)
 uint64_t vtd_redirection_entry(uint16_t handle, const struct iommu_route *route)
 {
     return RTE_REMAPPABLE | (uint64_t)(handle & 0x7fff) << RTE_HANDLE_SHIFT |
-           (handle & 0x8000 ? RTE_HANDLE_15 : 0) | (route->is_level ? RTE_LEVEL : 0) | route->vector;
+           (handle & 0x8000 ? RTE_HANDLE_15 : 0) | (route->is_level ? RTE_LEVEL : 0) |
+           route->vector;
 }

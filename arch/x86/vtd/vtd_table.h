@@ -10,10 +10,10 @@
 #include "kernel/pt.h"
 
 /* "Second-Stage Paging Entries" */
-#define SL_READ     BIT(0)
-#define SL_WRITE    BIT(1)
-#define SL_PAGE     BIT(7) /* PS, of levels 2 and 3: maps a page */
-#define SL_ADDRESS  (BIT(52) - PAGE_SIZE)
+#define SL_READ    BIT(0)
+#define SL_WRITE   BIT(1)
+#define SL_PAGE    BIT(7) /* PS, of levels 2 and 3: maps a page */
+#define SL_ADDRESS (BIT(52) - PAGE_SIZE)
 
 #define VTD_LEVELS_MIN 3u
 #define VTD_LEVELS_MAX 4u
@@ -27,14 +27,14 @@ struct vtd_entry {
     uint64_t low, high;
 };
 
-#define ROOT_P          BIT(0)
-#define CONTEXT_P       BIT(0)
-#define CONTEXT_FPD     BIT(1)
-#define CONTEXT_TT_MASK (BIT(2) | BIT(3))
+#define ROOT_P                  BIT(0)
+#define CONTEXT_P               BIT(0)
+#define CONTEXT_FPD             BIT(1)
+#define CONTEXT_TT_MASK         (BIT(2) | BIT(3))
 #define CONTEXT_TT_PASS_THROUGH BIT(3)
-#define CONTEXT_AW_MASK UINT64_C(7)
-#define CONTEXT_DID_SHIFT 8
-#define VTD_ADDRESS     (BIT(52) - PAGE_SIZE)
+#define CONTEXT_AW_MASK         UINT64_C(7)
+#define CONTEXT_DID_SHIFT       8
+#define VTD_ADDRESS             (BIT(52) - PAGE_SIZE)
 
 static inline struct vtd_entry vtd_root_entry(hpa_t context_table)
 {
@@ -56,12 +56,14 @@ static inline uint16_t vtd_context_domain_id(const struct vtd_entry *e)
 }
 
 /* "Interrupt Remapping Table Entry (IRTE) for Remapped Interrupts" */
-#define IRTE_P         BIT(0)
-#define IRTE_FPD       BIT(1)
-#define IRTE_TM_LEVEL  BIT(4)
+#define IRTE_P            BIT(0)
+#define IRTE_FPD          BIT(1)
+#define IRTE_TM_LEVEL     BIT(4)
 #define IRTE_VECTOR_SHIFT 16
-#define IRTE_DST_SHIFT 32
-#define IRTE_SVT_SID   (UINT64_C(1) << 18) /* of the upper word: all 16 bits of the source-id count */
+#define IRTE_DST_SHIFT    32
+#define IRTE_SVT_SID                                                             \
+    (UINT64_C(1) << 18) /* of the upper word: all 16 bits of the source-id count \
+                         */
 
 /* Physical, fixed, from that source alone. is_extended: 32-bit APIC ids (IRTA.EIME). */
 struct vtd_entry vtd_irte(const struct iommu_route *route, uint16_t source_id, bool is_extended);

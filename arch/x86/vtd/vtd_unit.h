@@ -24,7 +24,7 @@ struct vtd_unit {
     uint64_t cap, ecap;
     struct vtd_entry *root; /* VTD_TABLE_ENTRIES, by bus */
 
-    struct lock lock; /* guards commands, the queue and the registers of invalidation */
+    struct lock lock;        /* guards commands, the queue and the registers of invalidation */
     struct vtd_entry *queue; /* NULL: invalidation by registers */
     uint32_t *wait_status;   /* written by the unit when it is through with the queue */
     unsigned queue_tail;
@@ -54,7 +54,8 @@ void vtd_write64(const struct vtd_unit *unit, unsigned offset, uint64_t value);
 /* --- vtd_unit.c: commands, and from what firmware left to what we want --- */
 
 /* Waits until the 32 bits at offset, under mask, are value; -EIO: they never are. */
-MUST_CHECK int vtd_wait(const struct vtd_unit *unit, unsigned offset, uint32_t mask, uint32_t value);
+MUST_CHECK int vtd_wait(const struct vtd_unit *unit, unsigned offset, uint32_t mask,
+                        uint32_t value);
 
 /*
  * Switches one of GCMD's bits, and waits until the unit says that it did; at boot, or under the
@@ -117,7 +118,8 @@ unsigned vtd_best_levels(uint64_t sagaw);
 
 int vtd_domain_create(const char *owner, enum iommu_domain_kind kind, struct iommu_domain **domain);
 void vtd_domain_destroy(struct iommu_domain *domain);
-int vtd_map(struct iommu_domain *domain, uint64_t iova, hpa_t hpa, uint64_t size, unsigned attributes);
+int vtd_map(struct iommu_domain *domain, uint64_t iova, hpa_t hpa, uint64_t size,
+            unsigned attributes);
 int vtd_unmap(struct iommu_domain *domain, uint64_t iova, uint64_t size);
 
 /* --- vtd_attach.c --- */
@@ -152,8 +154,10 @@ void vtd_irq_init(void);
 bool vtd_irq_start(const struct acpi_info *acpi, bool is_x2apic);
 bool vtd_irq_is_capable(const struct acpi_dmar *dmar);
 bool vtd_remaps_interrupts(void);
-int vtd_route_ioapic(uint8_t ioapic_id, unsigned input, const struct iommu_route *route, uint64_t *entry);
-int vtd_interrupts_create(struct pci_address device, unsigned count, struct iommu_interrupts **interrupts);
+int vtd_route_ioapic(uint8_t ioapic_id, unsigned input, const struct iommu_route *route,
+                     uint64_t *entry);
+int vtd_interrupts_create(struct pci_address device, unsigned count,
+                          struct iommu_interrupts **interrupts);
 void vtd_interrupts_destroy(struct iommu_interrupts *interrupts);
 int vtd_interrupts_route(struct iommu_interrupts *interrupts, unsigned index,
                          const struct iommu_route *route, struct iommu_message *message);

@@ -165,12 +165,18 @@ uint32_t vtd_read32(const struct vtd_unit *unit, unsigned offset)
 
     fake_clock += ACCESS_TICKS;
     switch (offset) {
-    case VER_REG: return u->version;
-    case GSTS_REG: return u->status;
-    case FSTS_REG: return u->fsts;
-    case FECTL_REG: return u->fectl;
-    case PMEN_REG: return u->pmen;
-    case CCMD_REG + 4: return (uint32_t)(u->ccmd >> 32);
+    case VER_REG:
+        return u->version;
+    case GSTS_REG:
+        return u->status;
+    case FSTS_REG:
+        return u->fsts;
+    case FECTL_REG:
+        return u->fectl;
+    case PMEN_REG:
+        return u->pmen;
+    case CCMD_REG + 4:
+        return (uint32_t)(u->ccmd >> 32);
     }
     if (offset == iro(u) + 12)
         return (uint32_t)(u->iotlb >> 32);
@@ -184,9 +190,12 @@ uint64_t vtd_read64(const struct vtd_unit *unit, unsigned offset)
 
     fake_clock += ACCESS_TICKS;
     switch (offset) {
-    case RTADDR_REG: return u->root_written;
-    case IQH_REG: return u->queue_head << 4;
-    case IQT_REG: return u->queue_tail << 4;
+    case RTADDR_REG:
+        return u->root_written;
+    case IQH_REG:
+        return u->queue_head << 4;
+    case IQT_REG:
+        return u->queue_tail << 4;
     }
     for (unsigned i = 0; i < FAKE_UNIT_FAULTS; i++)
         for (unsigned word = 0; word < 2; word++)
@@ -202,13 +211,27 @@ void vtd_write32(const struct vtd_unit *unit, unsigned offset, uint32_t value)
 
     fake_clock += ACCESS_TICKS;
     switch (offset) {
-    case GCMD_REG: command(u, value); return;
-    case FSTS_REG: u->fsts &= ~value; return;
-    case FECTL_REG: u->fectl = value; return;
-    case FEDATA_REG: u->fedata = value; return;
-    case FEADDR_REG: u->feaddr = value; return;
-    case FEUADDR_REG: u->feuaddr = value; return;
-    case PMEN_REG: u->pmen = value & PMEN_EPM ? PMEN_EPM | PMEN_PRS : 0; return;
+    case GCMD_REG:
+        command(u, value);
+        return;
+    case FSTS_REG:
+        u->fsts &= ~value;
+        return;
+    case FECTL_REG:
+        u->fectl = value;
+        return;
+    case FEDATA_REG:
+        u->fedata = value;
+        return;
+    case FEADDR_REG:
+        u->feaddr = value;
+        return;
+    case FEUADDR_REG:
+        u->feuaddr = value;
+        return;
+    case PMEN_REG:
+        u->pmen = value & PMEN_EPM ? PMEN_EPM | PMEN_PRS : 0;
+        return;
     }
     fail_msg("32 bits of register %#x are written", offset);
 }
@@ -219,9 +242,15 @@ void vtd_write64(const struct vtd_unit *unit, unsigned offset, uint64_t value)
 
     fake_clock += ACCESS_TICKS;
     switch (offset) {
-    case RTADDR_REG: u->root_written = value; return;
-    case IRTA_REG: u->irta_written = value; return;
-    case IQA_REG: u->iqa = value; return;
+    case RTADDR_REG:
+        u->root_written = value;
+        return;
+    case IRTA_REG:
+        u->irta_written = value;
+        return;
+    case IQA_REG:
+        u->iqa = value;
+        return;
     case IQT_REG:
         u->queue_tail = (uint32_t)value >> 4;
         if (u->status & GCMD_QIE)
@@ -251,7 +280,8 @@ void vtd_write64(const struct vtd_unit *unit, unsigned offset, uint64_t value)
 
 /* --- translation, by the bits of the specification --- */
 
-void fake_unit_fault(struct fake_unit *u, uint16_t source, uint64_t low, unsigned reason, bool is_read)
+void fake_unit_fault(struct fake_unit *u, uint16_t source, uint64_t low, unsigned reason,
+                     bool is_read)
 {
     uint64_t *record = u->faults[u->fault_next];
 
@@ -272,7 +302,8 @@ static const uint64_t *entry_at(uint64_t table, uint64_t index, unsigned words)
     return (const uint64_t *)phys_to_virt(HPA(table & 0xffffffffff000)) + index * words;
 }
 
-static unsigned walk(const uint64_t *context, uint64_t iova, bool is_write, uint64_t *hpa, bool *is_writable)
+static unsigned walk(const uint64_t *context, uint64_t iova, bool is_write, uint64_t *hpa,
+                     bool *is_writable)
 {
     unsigned levels = (unsigned)(context[1] & 7) + 2;
     uint64_t entry = context[0];
@@ -312,7 +343,8 @@ static unsigned find_context(struct fake_unit *u, uint16_t source)
     return 0;
 }
 
-static unsigned look_up(struct fake_unit *u, uint16_t source, uint64_t iova, bool is_write, uint64_t *hpa)
+static unsigned look_up(struct fake_unit *u, uint16_t source, uint64_t iova, bool is_write,
+                        uint64_t *hpa)
 {
     unsigned at = u->cached++ % FAKE_UNIT_CACHE, fault = find_context(u, source);
     const uint64_t *context = u->contexts[source].words;
@@ -334,7 +366,8 @@ static unsigned look_up(struct fake_unit *u, uint16_t source, uint64_t iova, boo
     return 0;
 }
 
-bool fake_unit_translate(struct fake_unit *u, uint16_t source, uint64_t iova, bool is_write, uint64_t *hpa)
+bool fake_unit_translate(struct fake_unit *u, uint16_t source, uint64_t iova, bool is_write,
+                         uint64_t *hpa)
 {
     unsigned fault;
 
@@ -342,8 +375,8 @@ bool fake_unit_translate(struct fake_unit *u, uint16_t source, uint64_t iova, bo
     if (!(u->status & GCMD_TE))
         return true;
     for (unsigned i = 0; i < FAKE_UNIT_CACHE; i++) {
-        if (!u->cache[i].is_valid || u->cache[i].source != source || u->cache[i].page != iova >> 12 ||
-            (is_write && !u->cache[i].is_writable))
+        if (!u->cache[i].is_valid || u->cache[i].source != source ||
+            u->cache[i].page != iova >> 12 || (is_write && !u->cache[i].is_writable))
             continue;
         *hpa = u->cache[i].hpa | (iova & 0xfff);
         return true;
@@ -354,7 +387,8 @@ bool fake_unit_translate(struct fake_unit *u, uint16_t source, uint64_t iova, bo
     return fault == 0;
 }
 
-static bool remap(struct fake_unit *u, uint16_t source, unsigned index, struct fake_interrupt *interrupt)
+static bool remap(struct fake_unit *u, uint16_t source, unsigned index,
+                  struct fake_interrupt *interrupt)
 {
     const uint64_t *table = entry_at(u->irta, 0, 1);
     unsigned at = index % FAKE_UNIT_CACHE, fault = 0;
@@ -396,10 +430,12 @@ bool fake_unit_interrupt(struct fake_unit *u, uint16_t source, const struct iomm
         fake_unit_fault(u, source, 0, 0x25, false);
         return false;
     }
-    return remap(u, source, handle + (message->address & 8 ? message->data & 0xffff : 0), interrupt);
+    return remap(u, source, handle + (message->address & 8 ? message->data & 0xffff : 0),
+                 interrupt);
 }
 
-bool fake_unit_ioapic(struct fake_unit *u, uint16_t source, uint64_t entry, struct fake_interrupt *interrupt)
+bool fake_unit_ioapic(struct fake_unit *u, uint16_t source, uint64_t entry,
+                      struct fake_interrupt *interrupt)
 {
     assert_true(entry & BIT(48));
     return remap(u, source, (entry >> 49 & 0x7fff) | (entry >> 11 & 1) << 15, interrupt);

@@ -9,13 +9,13 @@
 
 #include "arch/x86/vtd/vtd_unit.h"
 
-#define FAKE_UNITS         2u
-#define FAKE_UNIT_BASE     0xfed90000u /* the second one lies a page behind */
-#define FAKE_UNIT_CACHE    64u
-#define FAKE_UNIT_FAULTS   4u /* one more than the 3 in FAKE_UNIT_CAP */
+#define FAKE_UNITS       2u
+#define FAKE_UNIT_BASE   0xfed90000u /* the second one lies a page behind */
+#define FAKE_UNIT_CACHE  64u
+#define FAKE_UNIT_FAULTS 4u /* one more than the 3 in FAKE_UNIT_CAP */
 /* Queue and interrupt remapping, all three page sizes, 3 and 4 levels, 48 bits, 256 domains. */
-#define FAKE_UNIT_CAP                                                                              \
-    (UINT64_C(2) | 6u << CAP_SAGAW_SHIFT | UINT64_C(47) << 16 | UINT64_C(0x22) << 24 |             \
+#define FAKE_UNIT_CAP                                                                  \
+    (UINT64_C(2) | 6u << CAP_SAGAW_SHIFT | UINT64_C(47) << 16 | UINT64_C(0x22) << 24 | \
      CAP_SLLPS_2M | CAP_SLLPS_1G | UINT64_C(3) << 40 | CAP_DWD | CAP_DRD)
 #define FAKE_UNIT_ECAP (ECAP_C | ECAP_QI | ECAP_IR | ECAP_EIM | ECAP_PT | UINT64_C(0xf0) << 8)
 
@@ -30,12 +30,13 @@ struct fake_unit {
     unsigned fault_next;
 
     /* What it does wrong. */
-    bool is_deaf;       /* obeys no command */
+    bool is_deaf; /* obeys no command */
     bool queue_hangs, queue_refuses;
-    bool is_lazy;       /* does not see what is written to tables until its write buffer is flushed */
+    bool is_lazy; /* does not see what is written to tables until its write buffer is flushed */
 
     /* What was asked of it. */
-    unsigned context_flushes, iotlb_flushes, domain_flushes, interrupt_flushes, write_flushes, commands;
+    unsigned context_flushes, iotlb_flushes, domain_flushes, interrupt_flushes, write_flushes,
+        commands;
     uint32_t lowest_status; /* and'ed over all commands: what was ever off */
 
     struct {
@@ -64,7 +65,8 @@ extern uint32_t fake_apic_id;
 void fake_units_reset(void);
 
 /* What a device's access comes to: true and the address, or false and a fault that is recorded. */
-bool fake_unit_translate(struct fake_unit *u, uint16_t source, uint64_t iova, bool is_write, uint64_t *hpa);
+bool fake_unit_translate(struct fake_unit *u, uint16_t source, uint64_t iova, bool is_write,
+                         uint64_t *hpa);
 
 /* What a device's message comes to. */
 struct fake_interrupt {
@@ -74,8 +76,10 @@ struct fake_interrupt {
 };
 bool fake_unit_interrupt(struct fake_unit *u, uint16_t source, const struct iommu_message *message,
                          struct fake_interrupt *interrupt);
-bool fake_unit_ioapic(struct fake_unit *u, uint16_t source, uint64_t entry, struct fake_interrupt *interrupt);
+bool fake_unit_ioapic(struct fake_unit *u, uint16_t source, uint64_t entry,
+                      struct fake_interrupt *interrupt);
 
-void fake_unit_fault(struct fake_unit *u, uint16_t source, uint64_t low, unsigned reason, bool is_read);
+void fake_unit_fault(struct fake_unit *u, uint16_t source, uint64_t low, unsigned reason,
+                     bool is_read);
 
 #endif
