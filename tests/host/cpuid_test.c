@@ -107,7 +107,7 @@ static void test_an_eoi_without_exit_is_offered_where_it_helps(void **state)
 
 static void test_unknown_leaves_are_empty(void **state)
 {
-    static const uint32_t unknown[] = {0x40000002, 0x400000ff, 0x40000101, 0x8000000b, 0x7fffffff};
+    static const uint32_t unknown[] = {0x40000002, 0x400000ff, 0x40000101, 0x7ffffffe, 0x7fffffff};
     static const struct cpuid_result nothing;
 
     (void)state;
