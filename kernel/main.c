@@ -10,6 +10,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/descriptors.h"
 #include "arch/x86/guest/msr.h"
+#include "arch/x86/guest/speculation.h"
 #include "arch/x86/ioapic.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
@@ -413,6 +414,7 @@ static void start_scheduler(void)
     vm_config_read_boot(&vm_set, &boot);
     random_init(&entropy, arch_random_seed);
     msr_init();
+    speculation_init();
     manager_init(&boot, &entropy);
     control_start(control_main);
     __atomic_store_n(&queues_are_ready, true, __ATOMIC_RELEASE);

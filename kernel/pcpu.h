@@ -28,6 +28,7 @@ struct pcpu {
     unsigned id;           /* 0 is the boot CPU */
     uint32_t apic_id;
     struct vcpu *current;  /* whose state the CPU holds; NULL: nobody's yet */
+    unsigned last_vm;      /* the VM whose vCPU it held last, by its id; 0: none yet */
     struct timer_heap timers;
     volatile bool timer_came; /* its interrupt, since the timers were run */
 

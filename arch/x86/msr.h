@@ -12,11 +12,15 @@
 #define MSR_IA32_TSC_ADJUST         0x3b
 #define MSR_IA32_SPEC_CTRL          0x48
 #define MSR_IA32_PRED_CMD           0x49
+#define PRED_CMD_IBPB               1u
 #define MSR_IA32_BIOS_UPDT_TRIG     0x79
 #define MSR_IA32_BIOS_SIGN_ID       0x8b
 #define MSR_IA32_MTRRCAP            0xfe
 #define MSR_IA32_ARCH_CAPABILITIES  0x10a
+#define ARCH_CAP_RDCL_NO            (1u << 0)
+#define ARCH_CAP_MDS_NO             (1u << 5)
 #define MSR_IA32_FLUSH_CMD          0x10b
+#define FLUSH_CMD_L1D               1u
 #define MSR_IA32_SYSENTER_CS        0x174
 #define MSR_IA32_SYSENTER_ESP       0x175
 #define MSR_IA32_SYSENTER_EIP       0x176

@@ -104,6 +104,11 @@ enum x86_exception {
 #define CPUID_7_EBX_RDSEED       (1u << 18)
 #define CPUID_7_EBX_SMAP         (1u << 20)
 #define CPUID_7_ECX_UMIP         (1u << 2)
+#define CPUID_7_EDX_MD_CLEAR     (1u << 10)
+#define CPUID_7_EDX_IBPB         (1u << 26)
+#define CPUID_7_EDX_L1D_FLUSH    (1u << 28)
+#define CPUID_7_EDX_ARCH_CAPABILITIES (1u << 29)
+#define CPUID_88_EBX_IBPB        (1u << 12)
 #define CPUID_81_EDX_NX          (1u << 20)
 #define CPUID_81_EDX_PAGE1GB     (1u << 26)
 

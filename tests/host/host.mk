@@ -17,7 +17,7 @@ HOST_FLAGS_coverage := --coverage -fprofile-abs-path -O0
 # What needs a CPU, a real machine or libc's own names is not hosted; fake/ has stand-ins for some of it.
 HOST_EXCLUDED := kernel/lib/string.c kernel/main.c kernel/machine.c kernel/log.c kernel/panic.c \
                  kernel/timer.c kernel/vcpu.c kernel/sched.c kernel/control.c kernel/manager.c
-HOST_GUEST    := decode emulate gva boot boot_% elf aml acpi_tables access cpuid cr event hypercall io mmio msr pv_eoi pvclock startup steal_time
+HOST_GUEST    := decode emulate gva boot boot_% elf aml acpi_tables access cpuid cr event hypercall io mmio msr pv_eoi pvclock speculation startup steal_time
 HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/*.c drivers/net/*.c drivers/virt/*.c)) \
                  $(filter $(HOST_GUEST:%=arch/x86/guest/%.c),$(wildcard arch/x86/guest/*.c)) \
                  $(wildcard arch/x86/acpi.c arch/x86/acpi_*.c arch/x86/paging_format.c arch/x86/vmx/ept.c arch/x86/vmx/vmx_caps.c) \
@@ -28,7 +28,7 @@ HOST_SOURCES  += $(filter-out arch/x86/vtd/vtd_reg.c,$(wildcard arch/x86/vtd/*.c
 HOST_TESTS    := $(patsubst tests/host/%.c,%,$(wildcard tests/host/*_test.c))
 
 # These ask the CPU what it can do, and get a stand-in of arch/x86/cpu.h.
-HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c tests/host/fake/features.c
+HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c arch/x86/guest/speculation.c tests/host/fake/features.c
 
 # The tests of what the others have a stand-in for: linked before the library, so that the real one counts.
 REAL_timer_test := kernel/timer.c

@@ -3,6 +3,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/guest/cpuid.h"
 #include "arch/x86/guest/cr.h"
+#include "arch/x86/guest/speculation.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/regs.h"
 #include "kernel/lib/string.h"
@@ -77,6 +78,7 @@ void world_reset(struct vcpu *vcpu)
 
 void world_load(struct vcpu *vcpu)
 {
+    speculation_barrier(vcpu);
     for (unsigned i = 0; i < switched_count(); i++)
         if (rdmsr(switched[i].index) != *slot(vcpu, i))
             wrmsr(switched[i].index, *slot(vcpu, i));

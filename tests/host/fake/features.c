@@ -97,3 +97,12 @@ uint64_t fake_features_rdmsr(uint32_t index)
         fail_msg("RDMSR of %#x, which this CPU has not", index);
     return value;
 }
+
+void fake_features_wrmsr(uint32_t index, uint64_t value)
+{
+    struct msr *msr = find_msr(index);
+
+    if (!msr)
+        fail_msg("WRMSR of %#x, which is not there", index);
+    msr->value = value;
+}

@@ -27,4 +27,11 @@ static inline uint64_t rdmsr(uint32_t index)
     return fake_features_rdmsr(index);
 }
 
+void fake_features_wrmsr(uint32_t index, uint64_t value);
+
+static inline void wrmsr(uint32_t index, uint64_t value)
+{
+    fake_features_wrmsr(index, value);
+}
+
 #endif
