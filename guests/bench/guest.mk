@@ -1,1 +1,1 @@
-$(eval $(call guest,bench,multiboot64))
+$(eval $(call guest,bench,interrupts64))

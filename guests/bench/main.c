@@ -4,8 +4,8 @@
  * itself, and prints `BENCH name ticks`: TSC ticks per round trip, the loop's own few included.
  * Where an instruction cannot be had (no hypervisor, no such feature) it prints `BENCH name -`.
  */
-#include "guests/bench/apic.h"
-#include "guests/bench/traps.h"
+#include "guests/common/apic.h"
+#include "guests/common/traps.h"
 #include "guests/bench/user.h"
 #include "guests/bench/virtio.h"
 #include "guests/common/guest.h"
@@ -24,14 +24,6 @@ struct benchmark {
     void (*run)(unsigned rounds);
     bool (*is_possible)(void); /* NULL: always */
 };
-
-static uint64_t read_tsc(void)
-{
-    uint32_t low, high;
-
-    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
-    return (uint64_t)high << 32 | low;
-}
 
 static bool has_tsc_deadline(void)
 {

@@ -4,7 +4,7 @@
  * accessible to it, and taken away again, since other benchmarks measure supervisor pages.
  */
 #include "guests/bench/user.h"
-#include "guests/bench/traps.h"
+#include "guests/common/traps.h"
 
 #define DE_VECTOR        0u
 #define DIV_BYTES        2u

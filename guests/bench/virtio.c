@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See virtio.h. VIRTIO 1.2, "Driver Requirements: Device Initialization" and "Virtio Over MMIO". */
 #include "guests/bench/virtio.h"
-#include "guests/bench/apic.h"
+#include "guests/common/apic.h"
 
 #define VIRTIO_MMIO_BASE  0xd0000000u
 #define VIRTIO_MMIO_MAGIC 0x74726976u /* "virt" */

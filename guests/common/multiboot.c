@@ -57,19 +57,22 @@ static const char *behind(const char *text, const char *prefix)
     return *prefix ? NULL : text;
 }
 
-unsigned multiboot_option(const struct multiboot_info *info, const char *name)
+const char *multiboot_text_option(const struct multiboot_info *info, const char *name)
 {
     const char *text = info->flags & MULTIBOOT_INFO_CMDLINE ? text_at(info->cmdline) : "";
+
+    for (; *text; text++)
+        if (behind(text, name))
+            return behind(text, name);
+    return NULL;
+}
+
+unsigned multiboot_option(const struct multiboot_info *info, const char *name)
+{
+    const char *digits = multiboot_text_option(info, name);
     unsigned number = 0;
 
-    for (; *text; text++) {
-        const char *digits = behind(text, name);
-
-        if (!digits)
-            continue;
-        while (*digits >= '0' && *digits <= '9')
-            number = number * 10 + (unsigned)(*digits++ - '0');
-        break;
-    }
+    while (digits && *digits >= '0' && *digits <= '9')
+        number = number * 10 + (unsigned)(*digits++ - '0');
     return number;
 }

@@ -32,6 +32,9 @@ struct multiboot_module {
 /* Prints what was handed over; false when it is no Multiboot boot, or it contradicts itself. */
 bool multiboot_print(uint32_t magic, uint32_t info);
 
+/* What stands behind `name` (such as "mode=") on the command line, up to its end; NULL when it is not there. */
+const char *multiboot_text_option(const struct multiboot_info *info, const char *name);
+
 /* The number behind `name` on the command line; 0 when it is not there. */
 unsigned multiboot_option(const struct multiboot_info *info, const char *name);
 

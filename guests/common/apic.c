@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See apic.h. SDM 3A, "Advanced Programmable Interrupt Controller (APIC)". */
-#include "guests/bench/apic.h"
-#include "guests/bench/traps.h"
+#include "guests/common/apic.h"
+#include "guests/common/traps.h"
 
 #define APIC_MMIO        0xfee00000u
 #define APIC_EOI         0x0b0u
 #define APIC_SVR         0x0f0u
 #define APIC_ICR         0x300u
+#define APIC_ICR_HIGH    0x310u
 #define APIC_LVT_TIMER   0x320u
 #define APIC_SELF_IPI    0x3f0u /* x2APIC only */
 #define SVR_ENABLE       BIT(8)
 #define LVT_MASKED       BIT(16)
 #define LVT_TSC_DEADLINE BIT(18)
-#define ICR_ASSERT       BIT(14)
 #define ICR_SELF         BIT(18)
 
 #define IPI_VECTOR      0x40u
@@ -68,6 +68,18 @@ void apic_timer_deadline_mode(void)
     apic_write(APIC_LVT_TIMER, (uint32_t)(LVT_MASKED | LVT_TSC_DEADLINE) | TIMER_VECTOR);
 }
 
+void apic_timer_start(void (*handler)(struct interrupt_frame *))
+{
+    traps_set(TIMER_VECTOR, handler);
+    apic_write(APIC_LVT_TIMER, (uint32_t)LVT_TSC_DEADLINE | TIMER_VECTOR);
+}
+
+void apic_send_ipi(uint8_t destination, uint32_t command)
+{
+    apic_write(APIC_ICR_HIGH, (uint32_t)destination << 24);
+    apic_write(APIC_ICR, command);
+}
+
 void apic_self_ipi_and_wait(void)
 {
     unsigned before = ipis;
@@ -75,7 +87,7 @@ void apic_self_ipi_and_wait(void)
     if (x2apic)
         apic_write(APIC_SELF_IPI, IPI_VECTOR);
     else
-        apic_write(APIC_ICR, (uint32_t)(ICR_ASSERT | ICR_SELF) | IPI_VECTOR);
+        apic_write(APIC_ICR, APIC_ICR_ASSERT | (uint32_t)ICR_SELF | IPI_VECTOR);
     while (ipis == before)
         ;
 }

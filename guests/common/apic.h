@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The local APIC as the benchmark guest drives it, in either mode, and the MSRs that it needs. */
-#ifndef GUESTS_BENCH_APIC_H
-#define GUESTS_BENCH_APIC_H
+/* The local APIC as 64-bit guests drive it, in either mode, and the MSRs that it needs. */
+#ifndef GUESTS_COMMON_APIC_H
+#define GUESTS_COMMON_APIC_H
 
 #include "kernel/lib/types.h"
 
@@ -12,6 +12,14 @@
 #define CPUID_1_ECX_X2APIC       BIT(21)
 #define CPUID_1_ECX_TSC_DEADLINE BIT(24)
 #define CPUID_1_ECX_HYPERVISOR   BIT(31)
+
+static inline uint64_t read_tsc(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (uint64_t)high << 32 | low;
+}
 
 static inline uint64_t rdmsr(uint32_t msr)
 {
@@ -46,7 +54,18 @@ bool apic_enter_x2apic(void);
 
 /* Interrupt handlers call it, so it saves what it uses. */
 __attribute__((no_caller_saved_registers)) void apic_eoi(void);
+/* No interrupt comes of it. */
 void apic_timer_deadline_mode(void);
+/* TSC-deadline mode; the handler ends with apic_eoi(). */
+struct interrupt_frame;
+void apic_timer_start(void (*handler)(struct interrupt_frame *));
+
+#define APIC_ICR_ALL_BUT_SELF (3u << 18)
+#define APIC_ICR_ASSERT       (1u << 14)
+#define APIC_ICR_LOGICAL      (1u << 11)
+
+/* xAPIC mode: to the APIC with that id; command is the low half of the ICR. */
+void apic_send_ipi(uint8_t destination, uint32_t command);
 
 /* Sends an interrupt to this CPU and returns when its handler has run. */
 void apic_self_ipi_and_wait(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* An IDT for 64-bit guests: one handler a vector, and instructions that may not exist. */
-#ifndef GUESTS_BENCH_TRAPS_H
-#define GUESTS_BENCH_TRAPS_H
+#ifndef GUESTS_COMMON_TRAPS_H
+#define GUESTS_COMMON_TRAPS_H
 
 #include "kernel/lib/types.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See traps.h. */
-#include "guests/bench/traps.h"
+#include "guests/common/traps.h"
 
 #define CODE_SELECTOR   8u
 #define GATE_INTERRUPT  0x8eu /* present, DPL 0, 64-bit interrupt gate */
