@@ -21,6 +21,7 @@ struct vcpu;
 struct timer_heap {
     struct lock lock;
     struct timer *root;
+    uint64_t programmed; /* what its CPU's interrupt is set for; only that CPU looks */
 };
 
 struct pcpu {

@@ -78,7 +78,10 @@ static void detach(struct timer **root, struct timer *t)
 
 static void set_hardware(const struct timer *root)
 {
-    arch_timer_set(root ? root->deadline : UINT64_MAX);
+    uint64_t deadline = root ? root->deadline : UINT64_MAX;
+
+    this_pcpu()->timers.programmed = deadline;
+    arch_timer_set(deadline);
 }
 
 /* Only its own CPU's heap can be the one that the hardware must follow. */

@@ -14,6 +14,7 @@ struct vmx_vcpu {
     uint16_t vpid;
     unsigned last_cpu; /* where it was loaded last; PCPU_MAX: nowhere */
     uint64_t eptp;
+    uint64_t slice_end; /* that the preemption timer was set for */
     uint32_t proc_controls, proc2_controls; /* as they stand in the VMCS: spares VMREADs */
     uint64_t eoi_bitmap[4];
 };
