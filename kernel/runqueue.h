@@ -133,6 +133,12 @@ static inline unsigned runqueue_ready_count(const struct runqueue *rq)
     return rq->ready.count;
 }
 
+/* The CPUs that some of those may run on. */
+static inline uint64_t runqueue_ready_cpus(const struct runqueue *rq)
+{
+    return rq->ready.root ? rq->ready.root->node.any_cpus : 0;
+}
+
 /* Sum of the weights of current and of those that wait. */
 static inline uint64_t runqueue_load(const struct runqueue *rq)
 {

@@ -149,6 +149,15 @@ int sched_add(struct task *task)
     return 0;
 }
 
+/* Somebody waits here who may run on those: an idle one of them comes and takes it. */
+static void offer_to_idle(uint64_t cpus)
+{
+    struct pcpu *idle = claim_idle_cpu(cpus);
+
+    if (idle)
+        arch_kick(idle->id);
+}
+
 static void set_cpus(struct task *task, uint64_t cpus)
 {
     struct pcpu *cpu = lock_queue_of(task);
@@ -165,6 +174,8 @@ void sched_bind(struct task *task)
 void sched_release(struct task *task)
 {
     set_cpus(task, task->cpus);
+    if (task->state == TASK_READY)
+        offer_to_idle(task->cpus);
 }
 
 /* --- taking from others --- */
@@ -240,7 +251,7 @@ static void slice_over(void *context)
 static struct task *pick(struct pcpu *cpu)
 {
     struct task *before = cpu->running, *next;
-    uint64_t now = clock_now(), look_again;
+    uint64_t now = clock_now(), look_again, others;
 
     lock_acquire(&cpu->queue_lock);
     next = task_of(runqueue_pick(&cpu->queue, now));
@@ -252,8 +263,10 @@ static struct task *pick(struct pcpu *cpu)
         cpu->running = next;
     }
     look_again = runqueue_next_event(&cpu->queue);
+    others = runqueue_ready_cpus(&cpu->queue) & ~BIT(cpu->id);
     lock_release(&cpu->queue_lock);
     set_slice(cpu, look_again);
+    offer_to_idle(others);
     return next;
 }
 
@@ -283,26 +296,37 @@ static void leave(struct pcpu *cpu, struct task *task)
         control_wake(); /* which frees the VM: it is not touched any more */
 }
 
-/* An interrupt that came before the HLT ends it at once: nothing that is announced by a kick is slept over. */
+/*
+ * An interrupt that came before the HLT ends it at once: nothing that is announced by a kick is slept over. It says that it
+ * is idle before it looks for work: who has some for it either is seen to, or sees that.
+ */
 static void idle(struct pcpu *cpu)
 {
     if (!(guest_cpus & BIT(cpu->id))) {
         arch_wait_for_interrupt();
         return;
     }
-    if (take_from_anybody(cpu))
-        return;
-    cpu->is_idle = true;
-    __atomic_fetch_or(&idle_cpus, BIT(cpu->id), __ATOMIC_ACQ_REL);
-    if (runqueue_ready_count(&cpu->queue) == 0 && !cpu->timer_came)
+    __atomic_fetch_or(&idle_cpus, BIT(cpu->id), __ATOMIC_SEQ_CST);
+    if (!take_from_anybody(cpu) && runqueue_ready_count(&cpu->queue) == 0 && !cpu->timer_came) {
+        cpu->is_idle = true;
         arch_wait_for_interrupt();
+        cpu->is_idle = false;
+    }
     __atomic_fetch_and(&idle_cpus, ~BIT(cpu->id), __ATOMIC_ACQ_REL);
-    cpu->is_idle = false;
+}
+
+/* The control thread needs no vCPU's state off the CPU, but the vCPU whose it is could not run elsewhere meanwhile. */
+static enum vcpu_outcome enter(struct task *task)
+{
+    if (task->vcpu)
+        return vcpu_run(task->vcpu);
+    vcpu_unload_current();
+    return control_run();
 }
 
 static void run(struct pcpu *cpu, struct task *task)
 {
-    enum vcpu_outcome outcome = task->vcpu ? vcpu_run(task->vcpu) : control_run();
+    enum vcpu_outcome outcome = enter(task);
 
     if (outcome == VCPU_SLEEPS)
         sleep(cpu, task);
@@ -376,10 +400,12 @@ void sched_init(void)
         .cap_period = MAX(clock_ticks_from_ns(CAP_PERIOD_NS), slice_min),
     };
 
+    guest_cpus = idle_cpus = 0;
     for (unsigned i = 0; i < pcpu_count; i++) {
         if (pcpus[i].runs_guests)
             guest_cpus |= BIT(i);
         runqueue_init(&pcpus[i].queue, i, &params);
+        pcpus[i].timers.programmed = UINT64_MAX;
         timer_init(&pcpus[i].slice, slice_over, &pcpus[i]);
     }
 }

@@ -33,6 +33,8 @@ HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c arch/x86/guest/speculation.c tests/host
 # The tests of what the others have a stand-in for: linked before the library, so that the real one counts.
 REAL_timer_test := kernel/timer.c
 REAL_panic_test := kernel/panic.c
+REAL_sched_test := kernel/sched.c
+REAL_manager_test := kernel/manager.c
 
 # $(1) flavour
 define host_rules
