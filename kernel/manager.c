@@ -12,11 +12,12 @@
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/machine.h"
+#include "kernel/page.h"
 #include "kernel/timer.h"
 
 #define SLOTS_MAX 256u
 /* A VM that ends again and again is started ever later; one that has run for a while has earned a new beginning. */
-#define BACKOFF_FIRST_NS 100000000u
+#define BACKOFF_FIRST_NS 100000000u /* also how often one may end well */
 #define BACKOFF_DOUBLINGS_MAX 9u
 #define GOOD_RUN_NS      60000000000u
 
@@ -185,39 +186,61 @@ static bool has_left(const struct vm_slot *slot)
     return slot->state >= VM_RUNNING && __atomic_load_n(&slot->vm->live_vcpus, __ATOMIC_ACQUIRE) == 0;
 }
 
-/* Its vCPUs are out of the scheduler. */
-static void finish(struct vm_slot *slot)
+static void log_memory(const struct vm_slot *slot)
 {
-    struct vm *vm = slot->vm;
+    struct page_stats pages;
+    struct heap_stats heap;
+
+    page_get_stats(&pages);
+    heap_get_stats(&heap);
+    log_debug("manager", "%s is gone: %lu pages are free, %lu objects on the heap", slot->config->name, pages.free_pages, heap.objects);
+}
+
+static void destroy(struct vm_slot *slot)
+{
+    machine_destroy(slot->vm);
+    slot->vm = NULL;
+    slot->console = 0;
+    slot->state = VM_EMPTY;
+    log_memory(slot);
+}
+
+/* Its vCPUs are out of the scheduler. Did it end well? */
+static bool finish(struct vm_slot *slot)
+{
+    const struct vm *vm = slot->vm;
+    bool ended_well = is_success(vm);
 
     console_flush_guest(vm->console);
     report_stop(vm);
     slot->last_reason = vm->stop_reason;
-    any_failed |= !is_success(vm);
-    machine_destroy(vm);
-    slot->vm = NULL;
-    slot->console = 0;
-    slot->state = VM_EMPTY;
+    any_failed |= !ended_well;
+    destroy(slot);
+    return ended_well;
 }
 
-/* A reset that the guest asked for is no end either: it wants to begin again. */
-static bool wants_restart(const struct vm_slot *slot)
+/*
+ * A reset that the guest asked for is no end either: it wants to begin again. One that was told to shut down, and did,
+ * was meant to stay down.
+ */
+static bool wants_restart(const struct vm_slot *slot, bool was_asked)
 {
     static const bool is_crash[STOP_REASONS] = {[STOP_RESET] = true, [STOP_TRIPLE_FAULT] = true, [STOP_ERROR] = true};
 
-    if (slot->config->restart == VM_RESTART_NEVER)
+    if (slot->config->restart == VM_RESTART_NEVER || (was_asked && slot->last_reason == STOP_SHUTDOWN))
         return false;
     return slot->config->restart == VM_RESTART_ALWAYS || is_crash[slot->last_reason];
 }
 
-static void plan_restart(struct record *record)
+static void plan_restart(struct record *record, bool ended_well)
 {
     uint64_t now = clock_now();
     unsigned doublings;
 
-    if (now - record->started_at > clock_ticks_from_ns(GOOD_RUN_NS))
+    if (ended_well || now - record->started_at > clock_ticks_from_ns(GOOD_RUN_NS))
         record->failures = 0;
-    doublings = MIN(record->failures++, BACKOFF_DOUBLINGS_MAX);
+    doublings = MIN(record->failures, BACKOFF_DOUBLINGS_MAX);
+    record->failures += !ended_well;
     record->restart_at = now + (clock_ticks_from_ns(BACKOFF_FIRST_NS) << doublings);
 }
 
@@ -251,9 +274,10 @@ void manager_run(void)
         struct vm_slot *slot = &records[i]->slot;
 
         if (has_left(slot)) {
-            finish(slot);
-            if (wants_restart(slot))
-                plan_restart(records[i]);
+            bool was_asked = slot->state == VM_STOPPING, ended_well = finish(slot);
+
+            if (wants_restart(slot, was_asked))
+                plan_restart(records[i], ended_well);
         }
         restart_due(records[i]);
     }
@@ -291,10 +315,7 @@ int manager_stop(struct vm_slot *slot)
         finish(slot);
         return 0;
     }
-    machine_destroy(slot->vm);
-    slot->vm = NULL;
-    slot->console = 0;
-    slot->state = VM_EMPTY;
+    destroy(slot);
     return 0;
 }
 
