@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Theory: a guest gets its share of a CPU and no more, wakes at once beside whoever has the CPU, and nothing that
+one guest does is noticed by the others. Guests measure by their own TSC; Bochs' counts instructions, so the figures
+are nearly the same at every run."""
+
+import pytest
+from vms import POWER_OFF, options, started, stopped
+
+pytestmark = pytest.mark.bochs
+
+TICKS_PER_MS = 100_000  # Bochs' TSC under machines.py's ips
+SLICE_MIN = 7 * TICKS_PER_MS // 10  # kernel/sched.c
+MARGIN = TICKS_PER_MS // 10
+"""For the way from the timer to the guest's handler, which is some 3,000 ticks: an exit, a switch and an entry."""
+
+HOSTILE = ("triple-fault", "cli-spin", "hlt-off", "reset-loop", "uart-flood", "port-flood", "doorbell-flood", "mmio-flood",
+           "msr-flood", "ipi-flood", "timer-flood")
+TINY = 64
+
+
+def measure(name, mode, extra="", **numbers):
+    """guests/measure in one of its modes."""
+    cmdline = " ".join([f"mode={mode}", *(f"{key}={value}" for key, value in numbers.items())])
+    return f"""
+[vm.{name}]
+kernel = "build/guests/measure.elf"
+cmdline = "{cmdline}"
+memory = "2M"
+debug_exit = true
+{extra}
+"""
+
+
+def spinner(name, extra):
+    """Until the last spinner has started, the first ones have not begun to count."""
+    return measure(name, "spin", extra, ticks=20_000_000, **{"from": 10_000_000})
+
+
+def latency(name, extra, count=100):
+    return measure(name, "latency", extra, count=count, period=2 * TICKS_PER_MS)
+
+
+def share(machine, name):
+    """Percent of a CPU that the spinner had."""
+    return int(machine.found(rf"^\[{name}\] GUEST: spun permille=(\d+)")[0][1]) / 10
+
+
+def assert_woke_in_time(machine, name, beside, record):
+    worst, mean = (int(text) for text in machine.found(rf"^\[{name}\] GUEST: latency worst=(\d+) mean=(\d+)")[0].groups())
+    record(f"worst_wake_up_ticks_beside_{beside}", worst)
+    assert worst <= SLICE_MIN + MARGIN, f"beside {beside} a guest woke {worst} ticks late (mean {mean})"
+
+
+def test_shares_caps_and_wake_ups(boot, record_property):
+    machine = boot(POWER_OFF
+                   + spinner("light", "cpus = [1]\nweight = 100")
+                   + spinner("heavy", "cpus = [1]\nweight = 300")
+                   + spinner("capped", "cpus = [2]\ncap = 20")
+                   + spinner("beside", "cpus = [3]")
+                   + latency("waker", "cpus = [3]"), cpus=4)
+    machine.succeed()
+    for name, percent in {"light": 25, "heavy": 75, "capped": 20}.items():
+        record_property(f"percent_of_{name}", share(machine, name))
+        assert abs(share(machine, name) - percent) <= 2, f"{name} had {share(machine, name)} % of a CPU"
+    assert_woke_in_time(machine, "waker", "beside", record_property)
+
+
+def test_hostile_guests_are_not_noticed(boot, record_property):
+    """Each on a CPU that it shares with a guest which measures how late it wakes, and all at once: they meet at the
+    console and at the control thread. No screen: a line that scrolls VGA memory takes longer than a slice."""
+    vms = [measure(mode, mode, f'cpus = [{cpu}]\nrestart = "always"') + latency(f"by-{mode}", f"cpus = [{cpu}]")
+           for cpu, mode in enumerate(HOSTILE, start=1)]
+    machine = boot(options(console="com1") + "".join(vms), cpus=len(HOSTILE) + 1)
+    machine.expect_in_any_order(*(stopped(f"by-{mode}", "debug-exit status=0") for mode in HOSTILE))
+    machine.absent(r"event=panic")
+    for mode in HOSTILE:
+        assert_woke_in_time(machine, f"by-{mode}", mode, record_property)
+
+
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_64_tiny_guests_start_run_and_stop(boot, cpus):
+    """One of them on the last CPU that there is, and one more that names a CPU which there is not."""
+    names = [f"tiny{number}" for number in range(TINY - 1)]
+    vms = [latency(name, f"cpus = [{cpus - 1}]" if name == "tiny7" else "", count=3) for name in names]
+    machine = boot(POWER_OFF + "".join(vms) + measure("nowhere", "spin", f"cpus = [{cpus}]"), cpus=cpus)
+    machine.fail()
+    for name in names:
+        assert machine.found(started(name)), name
+        assert machine.found(rf"^\[{name}\] GUEST: latency .* count=3$"), name
+        assert machine.found(stopped(name, "debug-exit status=0")), name
+    assert machine.found(r'^rm: event=vm-refused vm=nowhere why="none of the CPUs .*"')
+    machine.absent(started("nowhere"))
+
+
+ROUNDS = 100
+GONE = r"(\[ *(\d+)\.(\d+)\]) cpu\d+ manager: again is gone: (\d+ pages are free, \d+ objects on the heap)"
+
+
+def test_restart_policies_and_all_memory_comes_back(boot):
+    """One CPU: with nothing to do it skips the time between restarts. What ended well comes back after the same time
+    again and again, what crashes ever later."""
+    machine = boot(options(log="debug")
+                   + measure("crasher", "triple-fault", 'restart = "on-crash"')
+                   + measure("once", "latency", 'restart = "on-crash"', count=1, period=1000)
+                   + measure("again", "latency", 'restart = "always"', count=1, period=1000))
+    for _ in range(ROUNDS):
+        machine.expect(GONE)
+    memory = {match[4] for match in machine.found(GONE)[1:]}
+    crashes = len(machine.found(stopped("crasher", "triple-fault")))
+    assert len(memory) == 1, f"memory is lost: {sorted(memory)}"
+    assert len(machine.found(started("once"))) == 1
+    assert 5 <= crashes <= 8, f"{crashes} crashes in {ROUNDS} times 100 ms of back-off that doubles"
+
+
+def test_an_idle_machine_makes_no_exits_but_its_guests_timers(boot):
+    """One second of a guest that takes a timer interrupt every 10 ms and sleeps, on two CPUs."""
+    machine = boot(options(log="debug") + measure("idle", "latency", count=100, period=10 * TICKS_PER_MS), cpus=2)
+    machine.succeed()
+    exits = {match[1]: int(match[2]) for match in machine.found(r"exits: idle: (\S+) (\d+)$")}
+    assert exits.pop("io") < 300, "it prints one line"
+    assert exits.pop("hlt") == 100
+    assert exits.pop("wrmsr") == 100, "each arms the timer"
+    assert sum(exits.values()) < 20, exits
