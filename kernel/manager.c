@@ -193,7 +193,8 @@ static void log_memory(const struct vm_slot *slot)
 
     page_get_stats(&pages);
     heap_get_stats(&heap);
-    log_debug("manager", "%s is gone: %lu pages are free, %lu objects on the heap", slot->config->name, pages.free_pages, heap.objects);
+    log_debug("manager", "%s is gone: %lu pages are free, %lu objects on the heap", slot->config->name, pages.free_pages,
+              heap.objects);
 }
 
 static void destroy(struct vm_slot *slot)

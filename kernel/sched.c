@@ -297,8 +297,8 @@ static void leave(struct pcpu *cpu, struct task *task)
 }
 
 /*
- * An interrupt that came before the HLT ends it at once: nothing that is announced by a kick is slept over. It says that it
- * is idle before it looks for work: who has some for it either is seen to, or sees that.
+ * An interrupt that came before the HLT ends it at once: nothing that is announced by a kick is slept over. It says
+ * that it is idle before it looks for work: who has some for it either is seen to, or sees that.
  */
 static void idle(struct pcpu *cpu)
 {

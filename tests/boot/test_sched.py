@@ -13,8 +13,8 @@ SLICE_MIN = 7 * TICKS_PER_MS // 10  # kernel/sched.c
 MARGIN = TICKS_PER_MS // 10
 """For the way from the timer to the guest's handler, which is some 3,000 ticks: an exit, a switch and an entry."""
 
-HOSTILE = ("triple-fault", "cli-spin", "hlt-off", "reset-loop", "uart-flood", "port-flood", "doorbell-flood", "mmio-flood",
-           "msr-flood", "ipi-flood", "timer-flood")
+HOSTILE = ("triple-fault", "cli-spin", "hlt-off", "reset-loop", "uart-flood", "port-flood", "doorbell-flood",
+           "mmio-flood", "msr-flood", "ipi-flood", "timer-flood")
 TINY = 64
 
 
@@ -46,7 +46,8 @@ def share(machine, name):
 
 
 def assert_woke_in_time(machine, name, beside, record):
-    worst, mean = (int(text) for text in machine.found(rf"^\[{name}\] GUEST: latency worst=(\d+) mean=(\d+)")[0].groups())
+    figures = machine.found(rf"^\[{name}\] GUEST: latency worst=(\d+) mean=(\d+)")[0]
+    worst, mean = int(figures[1]), int(figures[2])
     record(f"worst_wake_up_ticks_beside_{beside}", worst)
     assert worst <= SLICE_MIN + MARGIN, f"beside {beside} a guest woke {worst} ticks late (mean {mean})"
 

@@ -2,7 +2,8 @@
 /*
  * Theory: in each of its states a VM allows what manager.h says and refuses the rest with nothing changed. What is
  * built is taken apart, whatever way it ends. A VM that crashes is started again, ever later, if its description
- * wants that; one that ended well comes back as soon as ever; one that was asked to shut down, or was stopped, stays down.
+ * wants that; one that ended well comes back as soon as ever; one that was asked to shut down, or was stopped, stays
+ * down.
  */
 #include "tests/host/fake/fake.h"
 #include "kernel/control.h"

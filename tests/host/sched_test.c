@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Theory: a task that has something to do is never asleep for good, on one queue at most, and runs on no CPU that it may
- * not run on; no CPU halts while a task that it could run waits elsewhere, or is told of that. Each CPU's loop is a
- * coroutine here that stops where a real one would halt or be in a guest, so that a test says which CPU goes on, and what
- * happens in between: what comes just before a CPU halts or a task falls asleep is one step of a schedule.
+ * Theory: a task that has something to do is never asleep for good, on one queue at most, and runs on no CPU that it
+ * may not run on; no CPU halts while a task that it could run waits elsewhere, or is told of that. Each CPU's loop is a
+ * coroutine here that stops where a real one would halt or be in a guest, so that a test says which CPU goes on, and
+ * what happens in between: what comes just before a CPU halts or a task falls asleep is one step of a schedule.
  */
 #include "tests/host/fake/fake.h"
 #include "tests/host/fake/pcpu.h"
