@@ -29,7 +29,7 @@
 #include "kernel/random.h"
 #include "kernel/stage2.h"
 
-#define ZERO_STEP_BYTES      MIB(2)
+#define ZERO_STEP_BYTES      KIB(256)
 #define PLATFORM_TIMERS_MAX  (3 + GUEST_VIRTIO_MAX)
 
 static unsigned next_vm_id = 1;
