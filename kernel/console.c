@@ -41,6 +41,7 @@ static bool in_line;        /* that byte did not end a line */
 static struct console_prompt prompt;
 static bool prompt_is_drawn;
 static bool locks_broken;
+static void (*when_broken)(void);
 
 uint64_t console_enter(void)
 {
@@ -58,10 +59,17 @@ void console_leave(uint64_t flags)
     arch_irq_restore(flags);
 }
 
+void console_on_broken_locks(void (*act)(void))
+{
+    when_broken = act;
+}
+
 void console_break_locks(void)
 {
     locks_broken = true;
     prompt.length = 0;
+    if (when_broken)
+        when_broken();
 }
 
 void console_add_sink(const struct chardev *sink)

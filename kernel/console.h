@@ -39,6 +39,8 @@ void console_write(const char *text, size_t length);
 
 /* The panicking CPU takes the console: no lock is waited for from now on. */
 void console_break_locks(void);
+/* What else is to be done then: a sink that hands its work to others does it itself from now on. */
+void console_on_broken_locks(void (*act)(void));
 
 /* --- guests --- */
 

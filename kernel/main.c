@@ -26,9 +26,11 @@
 #include "drivers/host/pci.h"
 #include "drivers/host/pci_config.h"
 #include "drivers/host/screen.h"
+#include "drivers/host/terminal.h"
 #include "drivers/pci_regs.h"
 #include "kernel/console.h"
 #include "kernel/control.h"
+#include "kernel/frames.h"
 #include "kernel/heap.h"
 #include "kernel/host_config.h"
 #include "kernel/iommu.h"
@@ -374,8 +376,29 @@ static void start_vm(struct vm_config *c)
     manager_refused(c);
 }
 
+static bool draw_screen(void)
+{
+    return terminal_draw(screen.terminal);
+}
+
+/* A panicking CPU does not wait for the control thread. */
+static void draw_at_once(void)
+{
+    terminal_defer(screen.terminal, NULL);
+}
+
+static void defer_screen(void)
+{
+    if (!screen.terminal)
+        return;
+    console_on_broken_locks(draw_at_once);
+    terminal_defer(screen.terminal, frames_written);
+    frames_init(draw_screen);
+}
+
 static NORETURN void control_main(void)
 {
+    defer_screen();
     timer_init(&shell_timer, shell_timer_fired, NULL);
     shell_init();
     for (unsigned i = 0; i < vm_set.count; i++)
@@ -383,6 +406,7 @@ static NORETURN void control_main(void)
     for (bool was_idle = false;; control_wait()) {
         manager_run();
         serve_shell();
+        frames_run();
         if (manager_is_idle() && !was_idle)
             when_idle();
         was_idle = manager_is_idle();

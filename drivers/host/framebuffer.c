@@ -110,7 +110,7 @@ int framebuffer_init(const struct boot_framebuffer *m, struct screen *screen)
     if (terminal.columns == 0 || terminal.rows == 0)
         return -ENOTSUP;
     terminal_init(&terminal);
-    *screen = (struct screen){m->address, (uint64_t)m->pitch_bytes * m->height, move,
+    *screen = (struct screen){m->address, (uint64_t)m->pitch_bytes * m->height, move, &terminal,
                               terminal_chardev(&terminal)};
     return 0;
 }

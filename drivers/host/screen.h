@@ -6,12 +6,15 @@
 #include "drivers/backend.h"
 #include "kernel/multiboot2.h"
 
+struct terminal;
+
 struct screen {
     hpa_t address; /* its memory */
     uint64_t bytes;
     /* Where the hypervisor sees that memory from now on; NULL: nowhere. The first time clears the
      * screen. */
     void (*move)(void *memory);
+    struct terminal *terminal;
     struct chardev chardev; /* what is written before the memory is to be seen appears then */
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * LF, CR, BS, TAB, wrapping and scrolling; escape sequences are swallowed. Screen memory is slow
- * and is never read: the text is kept here, and at the end of each write the cells that changed are
- * drawn, once. Invariant: the cursor's row is on the screen, its column at most just behind the
+ * and is never read: the text is kept here, and the cells that changed are drawn, once, at the end of each
+ * write or later. A row's mark is taken before the row is drawn, and set after it is written: who draws while
+ * somebody writes draws that row again. Invariant: the cursor's row is on the screen, its column at most just behind the
  * last one.
  */
 #include "drivers/host/terminal.h"
@@ -19,38 +20,57 @@ void terminal_init(struct terminal *t)
     memset(t->text, ' ', cells);
     memset(t->shown, ' ', cells);
     t->column = t->row = 0;
-    t->dirty_from = t->dirty_to = 0;
+    memset(t->dirty, 0, sizeof t->dirty);
+    t->written = NULL;
     t->escape = TERMINAL_PLAIN;
     t->is_visible = false;
 }
 
-static void mark_dirty(struct terminal *t, unsigned from, unsigned to)
+static void mark_dirty(struct terminal *t, unsigned row)
 {
-    bool is_clean = t->dirty_from == t->dirty_to;
+    __atomic_fetch_or(&t->dirty[row / 64], BIT(row % 64), __ATOMIC_RELEASE);
+}
 
-    t->dirty_from = is_clean ? from : MIN(t->dirty_from, from);
-    t->dirty_to = is_clean ? to : MAX(t->dirty_to, to);
+static bool take_dirty(struct terminal *t, unsigned row)
+{
+    return __atomic_fetch_and(&t->dirty[row / 64], ~BIT(row % 64), __ATOMIC_ACQUIRE) & BIT(row % 64);
 }
 
 static void draw_row(struct terminal *t, unsigned row)
 {
     for (unsigned column = 0; column < t->columns; column++) {
         size_t cell = (size_t)row * t->columns + column;
+        uint8_t character = READ_ONCE(t->text[cell]);
 
-        if (t->shown[cell] == t->text[cell])
+        if (t->shown[cell] == character)
             continue;
-        t->shown[cell] = t->text[cell];
-        t->draw(column, row, t->shown[cell]);
+        t->shown[cell] = character;
+        t->draw(column, row, character);
     }
+}
+
+bool terminal_draw(struct terminal *t)
+{
+    if (!t->is_visible)
+        return false;
+    for (unsigned row = 0; row < t->rows; row++) {
+        if (!take_dirty(t, row))
+            continue;
+        draw_row(t, row);
+        return true;
+    }
+    return false;
 }
 
 static void draw_dirty(struct terminal *t)
 {
-    if (!t->is_visible)
-        return;
-    for (unsigned row = t->dirty_from; row < t->dirty_to; row++)
-        draw_row(t, row);
-    t->dirty_from = t->dirty_to = 0;
+    while (terminal_draw(t))
+        ;
+}
+
+void terminal_defer(struct terminal *t, void (*written)(void))
+{
+    t->written = written;
 }
 
 void terminal_show(struct terminal *t)
@@ -71,7 +91,8 @@ static void scroll(struct terminal *t)
     memmove(t->text, t->text + gone, kept);
     memset(t->text + kept, ' ', gone);
     t->row -= t->scroll_rows - 1;
-    mark_dirty(t, 0, t->rows);
+    for (unsigned row = 0; row < t->rows; row++)
+        mark_dirty(t, row);
 }
 
 static void new_line(struct terminal *t)
@@ -89,7 +110,7 @@ static void put_visible(struct terminal *t, uint8_t c)
         new_line(t);
     }
     t->text[(size_t)t->row * t->columns + t->column++] = c;
-    mark_dirty(t, t->row, t->row + 1);
+    mark_dirty(t, t->row);
 }
 
 /* ECMA-48, "Elements of control functions" and "Control strings": what follows ESC. */
@@ -139,7 +160,10 @@ void terminal_write(struct terminal *t, const uint8_t *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         put(t, bytes[i]);
-    draw_dirty(t);
+    if (t->written)
+        t->written();
+    else
+        draw_dirty(t);
 }
 
 static void write_chardev(void *context, const uint8_t *bytes, size_t count)

@@ -14,6 +14,8 @@ enum terminal_escape {
     TERMINAL_CONTROL_STRING,
 };
 
+#define TERMINAL_ROWS_MAX 256u
+
 struct terminal {
     /* The screen fills these in. */
     unsigned columns, rows;
@@ -22,7 +24,8 @@ struct terminal {
     void (*draw)(unsigned column, unsigned row, uint8_t character);
 
     unsigned column, row;
-    unsigned dirty_from, dirty_to; /* rows of text that may differ from shown; none when equal */
+    uint64_t dirty[TERMINAL_ROWS_MAX / 64]; /* rows of text that may differ from shown, as bits; atomic */
+    void (*written)(void); /* who draws later; NULL: each write draws */
     enum terminal_escape escape;
     bool is_visible;
 };
@@ -34,6 +37,13 @@ void terminal_init(struct terminal *t);
 void terminal_show(struct terminal *t);
 /* It cannot be reached any more. */
 void terminal_hide(struct terminal *t);
+/*
+ * From now on a write draws nothing, but calls written(); NULL: as before. Drawing is slow, and whoever writes may
+ * hold up others.
+ */
+void terminal_defer(struct terminal *t, void (*written)(void));
+/* Draws one row that has changed; false: there was none. One CPU at a time, beside any that write. */
+bool terminal_draw(struct terminal *t);
 void terminal_write(struct terminal *t, const uint8_t *bytes, size_t count);
 struct chardev terminal_chardev(struct terminal *t);
 

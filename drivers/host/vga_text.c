@@ -48,6 +48,6 @@ void vga_text_init(struct screen *screen)
 {
     cells = NULL;
     terminal_init(&terminal);
-    *screen = (struct screen){HPA(VGA_TEXT_BASE), ROWS * COLUMNS * sizeof *cells, move,
+    *screen = (struct screen){HPA(VGA_TEXT_BASE), ROWS * COLUMNS * sizeof *cells, move, &terminal,
                               terminal_chardev(&terminal)};
 }

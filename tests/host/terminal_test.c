@@ -243,6 +243,34 @@ static void any_bytes_leave_the_screen_as_the_text(void **state)
     }
 }
 
+static unsigned told;
+
+static void written(void)
+{
+    told++;
+}
+
+/* A write costs its text; who draws does so a row at a time, what was there in between is never drawn, and all ends up right. */
+static void a_deferred_screen_is_drawn_later(void **state)
+{
+    (void)state;
+    told = draws = 0;
+    terminal_defer(&terminal, written);
+    type("old\rnew\r\nmore");
+    assert_int_equal(draws, 0);
+    assert_int_equal(told, 1);
+    assert_true(terminal_draw(&terminal));
+    expect_row(0, "new");
+    assert_true(terminal_draw(&terminal));
+    expect_row(1, "more");
+    assert_false(terminal_draw(&terminal));
+    assert_int_equal(draws, 7);
+    type("!");
+    terminal_defer(&terminal, NULL);
+    type("?");
+    expect_row(1, "more!?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +284,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(what_was_written_before_the_screen_is_there_appears, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_deferred_screen_is_drawn_later, setup, teardown),
         cmocka_unit_test_setup_teardown(any_bytes_leave_the_screen_as_the_text, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
