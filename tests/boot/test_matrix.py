@@ -28,7 +28,7 @@ def test_runs_a_guest(boot, firmware, media):
 @pytest.mark.parametrize("media", ["cd", "disk", "usb"])
 @FIRMWARE
 def test_runs_linux(boot, firmware, media, cpus):
-    names = ["first", "second"][:cpus]
+    names = ["first", "second"]
     vms = [linux(name, cmdline="rm.test=disk") for name in names]
     machine = boot(POWER_OFF + "".join(vms), machine="qemu-tcg", firmware=firmware, media=media, cpus=cpus, memory=1024)
     machine.expect_in_any_order(*(rf"\[{name}\] GUEST: all ok" for name in names), *(stopped(name, "shutdown") for name in names))
