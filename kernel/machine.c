@@ -694,7 +694,8 @@ void machine_press_power_button(struct vm *vm)
 
 /*
  * No timer of the VM fires any more, and once every CPU has been through its loop nobody is on the way to one of its
- * vCPUs. A local APIC's timer has no lock and may have armed itself again meanwhile.
+ * vCPUs, or holds a timer that it took off its heap before: all of them are cancelled before that. A local APIC's
+ * does not arm itself again, since no CPU has the vCPU.
  */
 static void silence(struct vm *vm)
 {
@@ -705,10 +706,10 @@ static void silence(struct vm *vm)
     for (unsigned i = 0; i < count; i++)
         timer_cancel(timers[i]);
     lock_release(&vm->device_lock);
-    sched_synchronize();
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         if (vm->vcpus[i]->lapic)
             timer_cancel(&vm->vcpus[i]->lapic->timer);
+    sched_synchronize();
 }
 
 static void destroy_platform(struct platform *p)

@@ -73,7 +73,7 @@ static void detach(struct timer **root, struct timer *t)
         *root = meld(*root, children);
     }
     t->child = t->sibling = t->parent = NULL;
-    t->armed = false;
+    __atomic_store_n(&t->armed, false, __ATOMIC_RELEASE);
 }
 
 static void set_hardware(const struct timer *root)
@@ -82,6 +82,12 @@ static void set_hardware(const struct timer *root)
 
     this_pcpu()->timers.programmed = deadline;
     arch_timer_set(deadline);
+}
+
+/* Who finds it off the heap finds it as take_due() left it there. */
+static bool is_armed(const struct timer *t)
+{
+    return __atomic_load_n(&t->armed, __ATOMIC_ACQUIRE);
 }
 
 /* Only its own CPU's heap can be the one that the hardware must follow. */
@@ -100,7 +106,7 @@ void timer_arm(struct timer *t, uint64_t deadline)
     struct pcpu *cpu = this_pcpu();
     struct timer_heap *heap = &cpu->timers;
 
-    if (t->armed && t->cpu != cpu->id)
+    if (is_armed(t) && t->cpu != cpu->id)
         take_off(t);
     lock_acquire(&heap->lock);
     if (t->armed)
@@ -118,9 +124,9 @@ void timer_arm(struct timer *t, uint64_t deadline)
 /* The hardware may fire for a deadline that is gone: timers_run() finds nothing then, and sets it anew. */
 void timer_cancel(struct timer *t)
 {
-    t->is_due = false;
-    if (t->armed)
+    if (is_armed(t))
         take_off(t);
+    t->is_due = false;
 }
 
 static struct timer *take_due(struct timer_heap *heap, uint64_t now)
@@ -130,8 +136,8 @@ static struct timer *take_due(struct timer_heap *heap, uint64_t now)
     lock_acquire(&heap->lock);
     t = heap->root;
     if (t && t->deadline <= now) {
+        t->is_due = true; /* before it is off the heap: who arms or cancels it after that takes this back */
         detach(&heap->root, t);
-        t->is_due = true;
     } else {
         set_hardware(t);
         t = NULL;
