@@ -248,6 +248,10 @@ static void slice_over(void *context)
         __atomic_fetch_or(&cpu->running->vcpu->requests, REQUEST_YIELD, __ATOMIC_ACQ_REL);
 }
 
+/*
+ * The exchange orders the new state before the look at the requests: who sets one after that look sees the task running,
+ * and kicks. Nothing else on the way there need keep the store from coming later.
+ */
 static struct task *pick(struct pcpu *cpu)
 {
     struct task *before = cpu->running, *next;
@@ -259,7 +263,7 @@ static struct task *pick(struct pcpu *cpu)
         if (before)
             before->state = TASK_READY;
         if (next)
-            next->state = TASK_RUNNING;
+            __atomic_exchange_n(&next->state, (uint8_t)TASK_RUNNING, __ATOMIC_SEQ_CST);
         cpu->running = next;
     }
     look_again = runqueue_next_event(&cpu->queue);
