@@ -177,11 +177,18 @@ static struct virtio_net_hdr make_header(const struct net_offload *o)
     return header;
 }
 
+/*
+ * Of all buffers for one frame together: they are looked through in the sender's time, and a driver may make them of
+ * single bytes, or of parts that nothing can be written to. 64 KiB in pieces of 128 bytes fit.
+ */
+#define FRAME_SPANS_MAX 512u
+
 /* A frame on its way into buffers. The count of them stands in the first, and is known at the end. */
 struct arrival {
     struct virtio_net *net;
     struct virtqueue *vq;
     uint16_t popped, staged; /* buffers; the last one that was popped is open */
+    unsigned spans;          /* in them */
     uint32_t written_bytes;  /* into that one */
     uint8_t *num_buffers[sizeof(uint16_t)];
 };
@@ -192,7 +199,8 @@ static bool open_buffer(struct arrival *a)
     if (!vq_pop(a->vq, &a->net->receive_chain))
         return false;
     a->popped++;
-    return true;
+    a->spans += a->net->receive_chain.span_count;
+    return a->spans <= FRAME_SPANS_MAX;
 }
 
 static void close_buffer(struct arrival *a)

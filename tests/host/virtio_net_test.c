@@ -406,6 +406,25 @@ static void buffers_too_small_for_a_header_take_nothing(void **state)
     assert_false(driver_needs_reset(&a->guest));
 }
 
+/* However the buffers are made up, the sender's CPU looks at so many pieces of memory and no more. */
+static void buffers_of_crumbs_cost_the_sender_little(void **state)
+{
+    struct buffer crumbs[50];
+
+    (void)state;
+    start(ALL, ALL);
+    for (unsigned i = 0; i < ARRAY_SIZE(crumbs); i++)
+        crumbs[i] = (struct buffer){GUEST_BUFFERS, 1, 0};
+    rig_fill(b, 1, 20);
+    for (unsigned i = 0; i < 20; i++)
+        driver_add_indirect(&b->guest, b->receive, GUEST_BUFFERS + 0x10000, crumbs, ARRAY_SIZE(crumbs));
+    rig_fill(b, 1, RIG_BUFFER);
+    rig_send(a, NULL, frame, make_frame(100));
+    assert_int_equal(b->port->receive_drops[NET_DROP_NO_BUFFER], 1);
+    assert_int_equal(driver_used(&b->guest, b->receive)->idx, 0);
+    assert_false(driver_needs_reset(&a->guest));
+}
+
 static void a_broken_receive_ring_costs_its_owner_only(void **state)
 {
     (void)state;
@@ -609,6 +628,7 @@ int main(void)
         TEST(a_frame_that_does_not_fit_gives_its_buffers_back),
         TEST(without_merging_one_buffer_takes_all_or_nothing),
         TEST(buffers_too_small_for_a_header_take_nothing),
+        TEST(buffers_of_crumbs_cost_the_sender_little),
         TEST(a_broken_receive_ring_costs_its_owner_only),
         TEST(nothing_arrives_before_the_driver_or_after_its_reset),
         TEST(a_batch_is_one_interrupt),
