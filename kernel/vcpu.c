@@ -161,9 +161,10 @@ static void serve_requests(struct vcpu *vcpu)
  */
 static bool must_sleep(struct vcpu *vcpu)
 {
+    if (unlikely(vcpu->requests & REQUEST_LOOK)) /* also of who may run: what is left over would keep it out of the guest */
+        take(vcpu, REQUEST_LOOK);
     if (likely(!vcpu->is_halted && !vcpu->vm->is_paused))
         return false;
-    take(vcpu, REQUEST_LOOK);
     if (event_wakes(vcpu))
         vcpu->is_halted = false;
     if (vcpu->is_halted || vcpu->vm->is_paused)

@@ -35,6 +35,7 @@ REAL_timer_test := kernel/timer.c
 REAL_panic_test := kernel/panic.c
 REAL_sched_test := kernel/sched.c
 REAL_manager_test := kernel/manager.c
+REAL_run_loop_test := kernel/vcpu.c
 
 # $(1) flavour
 define host_rules
