@@ -414,6 +414,28 @@ static void set_gsi(void *context, unsigned input, bool level)
     ioapic_set_line(&p->ioapic, input, level);
 }
 
+/* Work that a guest's requests make is done while one of its vCPUs runs, and counts as that one's time. */
+static bool is_own_time(void *context)
+{
+    struct vm *vm = context;
+    const struct task *running = this_pcpu()->running;
+
+    if (running && running->vcpu && running->vcpu->vm == vm)
+        return true;
+    vcpu_request(vm->vcpus[0], REQUEST_WORK);
+    return false;
+}
+
+void machine_resume_devices(struct vm *vm)
+{
+    struct platform *p = vm->platform;
+
+    lock_acquire(&vm->device_lock);
+    for (unsigned i = 0; i < p->transport_count; i++)
+        virtio_device_resume(p->transports[i].device);
+    lock_release(&vm->device_lock);
+}
+
 static int add_virtio(struct platform *p, struct virtio_device *device)
 {
     unsigned n = p->transport_count;
@@ -423,6 +445,7 @@ static int add_virtio(struct platform *p, struct virtio_device *device)
 
     if (n == GUEST_VIRTIO_MAX)
         return refuse(p->vm, "more virtio devices than there are places for");
+    device->worker = (struct virtio_worker){is_own_time, p->vm};
     virtio_mmio_init(&p->transports[n], device, &line);
     p->transport_count++;
     return io_bus_add(&p->vm->mmio, &region);

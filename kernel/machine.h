@@ -72,6 +72,9 @@ struct vm *machine_create(struct vm_config *config, const struct boot_info *boot
 /* Gives its vCPUs to the scheduler. The VM was never started before. */
 void machine_start(struct vm *vm);
 
+/* Goes on with what devices left undone to end an exit soon. A vCPU of it, in its run loop. */
+void machine_resume_devices(struct vm *vm);
+
 /* Presses the ACPI power button. */
 void machine_press_power_button(struct vm *vm);
 

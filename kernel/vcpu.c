@@ -13,6 +13,7 @@
 #include "kernel/lib/format.h"
 #include "kernel/lib/lock.h"
 #include "kernel/log.h"
+#include "kernel/machine.h"
 #include "kernel/pcpu.h"
 #include "kernel/timers.h"
 #include "kernel/vm.h"
@@ -128,6 +129,12 @@ static void deliver_input(struct vcpu *vcpu)
     lock_release(&vcpu->vm->device_lock);
 }
 
+static void resume_devices(struct vcpu *vcpu)
+{
+    take(vcpu, REQUEST_WORK);
+    machine_resume_devices(vcpu->vm);
+}
+
 static void dump(struct vcpu *vcpu)
 {
     take(vcpu, REQUEST_DUMP);
@@ -135,7 +142,7 @@ static void dump(struct vcpu *vcpu)
     log_exits(vcpu);
 }
 
-#define RARE_REQUESTS (REQUEST_RESET | STARTUP_REQUESTS | REQUEST_INPUT | REQUEST_DUMP)
+#define RARE_REQUESTS (REQUEST_RESET | STARTUP_REQUESTS | REQUEST_INPUT | REQUEST_WORK | REQUEST_DUMP)
 
 /* Each takes its bits before it does what they ask for. */
 static const struct {
@@ -145,6 +152,7 @@ static const struct {
     {REQUEST_RESET, reset},
     {STARTUP_REQUESTS, startup_take_requests},
     {REQUEST_INPUT, deliver_input},
+    {REQUEST_WORK, resume_devices},
     {REQUEST_DUMP, dump},
 };
 

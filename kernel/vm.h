@@ -40,6 +40,7 @@ enum stop_reason {
 #define REQUEST_KICK  (1u << 9) /* ends this HLT, or the next one; likewise */
 #define REQUEST_INIT  (1u << 10) /* INIT has come, or a SIPI: startup_take_requests() */
 #define REQUEST_SIPI  (1u << 11)
+#define REQUEST_WORK  (1u << 12) /* a device left something undone: machine_resume_devices() */
 
 /* A vCPU is touched by the CPU that runs it, but for requests and its task. */
 struct vcpu {

@@ -21,9 +21,8 @@ static void unlock_queues(const struct virtio_device *device)
         lock_release(device->queue_lock);
 }
 
-static void resume_deferred(void *context)
+void virtio_device_resume(struct virtio_device *device)
 {
-    struct virtio_device *device = context;
     uint32_t queues = device->deferred_queues;
 
     device->deferred_queues = 0;
@@ -32,11 +31,19 @@ static void resume_deferred(void *context)
             virtio_device_notify(device, i);
 }
 
+static void resume_is_due(void *context)
+{
+    struct virtio_device *device = context;
+
+    if (!device->worker.is_here || device->worker.is_here(device->worker.context))
+        virtio_device_resume(device);
+}
+
 void virtio_device_init(struct virtio_device *device, const struct guest_mem *mem)
 {
     ASSERT(device->queue_count <= VIRTIO_QUEUES_MAX);
     device->features |= VIRTIO_FEATURES_COMMON;
-    timer_init(&device->resume, resume_deferred, device);
+    timer_init(&device->resume, resume_is_due, device);
     for (unsigned i = 0; i < device->queue_count; i++) {
         struct virtqueue *vq = &device->queues[i];
 

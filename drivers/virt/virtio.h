@@ -60,6 +60,12 @@ struct virtio_device_ops {
                          uint64_t value);
 };
 
+/* In whose time a device does what it left undone: its guest's, not that of who runs where the timer fires. */
+struct virtio_worker {
+    bool (*is_here)(void *context); /* NULL: always. False: has asked for a call of virtio_device_resume() elsewhere */
+    void *context;
+};
+
 /* Before its init a device fills in ops, queues (with notify and size_max), name to config_bytes. */
 struct virtio_device {
     const struct virtio_device_ops *ops;
@@ -80,7 +86,8 @@ struct virtio_device {
     bool wants_unknown_features; /* in words that this device does not even have */
     uint32_t config_generation;
     struct virtio_transport *transport;
-    struct timer resume;      /* serves the queues that stopped at their bound */
+    struct virtio_worker worker;
+    struct timer resume;      /* serves the queues that stopped at their bound, or has the worker do it */
     uint32_t deferred_queues; /* a bit each */
 };
 
@@ -101,6 +108,9 @@ struct virtqueue *virtio_device_queue(struct virtio_device *device, uint32_t ind
 void virtio_queue_enable(struct virtqueue *vq);
 void virtio_queue_disable(struct virtqueue *vq);
 void virtio_device_notify(struct virtio_device *device, uint32_t queue);
+
+/* Serves what was deferred, if anything was: the worker. */
+void virtio_device_resume(struct virtio_device *device);
 
 /* Outside the configuration all ones are read, and writes are ignored. */
 uint64_t virtio_device_read_config(const struct virtio_device *device, uint64_t offset,

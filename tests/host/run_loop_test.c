@@ -20,7 +20,7 @@ static struct vcpu vcpu;
 static struct lapic lapic;
 static struct platform platform;
 static _Alignas(PAGE_SIZE) uint8_t apic_page[PAGE_SIZE];
-static unsigned turns, entries;
+static unsigned turns, entries, resumed;
 
 /* --- what the loop stands on --- */
 
@@ -44,6 +44,12 @@ void timers_run(void)
 void console_deliver_input(int number)
 {
     (void)number;
+}
+
+void machine_resume_devices(struct vm *of)
+{
+    assert_ptr_equal(of, &vm);
+    resumed++;
 }
 
 void arch_kick(unsigned id)
@@ -134,7 +140,7 @@ static int set_up(void **state)
     vm.vcpu_count = 1;
     vcpu.vm = &vm;
     vcpu.lapic = &lapic;
-    turns = entries = 0;
+    turns = entries = resumed = 0;
     return 0;
 }
 
@@ -197,6 +203,18 @@ static void one_that_is_paused_ends(void **state)
     assert_int_equal(entries, 0);
 }
 
+/* As a request of any other's, it wakes one that is halted, which sleeps on then. */
+static void a_halted_one_does_its_devices_work(void **state)
+{
+    (void)state;
+    vcpu.is_halted = true;
+    vcpu_request(&vcpu, REQUEST_WORK);
+    assert_int_equal(vcpu_run(&vcpu), VCPU_SLEEPS);
+    assert_int_equal(resumed, 1);
+    assert_int_equal(vcpu.requests, 0);
+    assert_int_equal(entries, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +222,7 @@ int main(void)
         cmocka_unit_test_setup(one_that_was_paused_while_busy_goes_on, set_up),
         cmocka_unit_test_setup(one_that_was_paused_in_a_hlt_sleeps_on, set_up),
         cmocka_unit_test_setup(one_that_is_paused_ends, set_up),
+        cmocka_unit_test_setup(a_halted_one_does_its_devices_work, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -580,6 +580,35 @@ static void the_rate_is_kept_by_the_timer(void **state)
     assert_int_equal(driver_used(&a->guest, a->transmit)->idx, 10);
 }
 
+static bool is_mine(void *context)
+{
+    return *(bool *)context;
+}
+
+static void what_is_left_undone_waits_for_its_owners_time(void **state)
+{
+    bool is_here = false;
+
+    (void)state;
+    start(ALL, ALL);
+    a->net.device.worker = (struct virtio_worker){is_mine, &is_here};
+    rig_fill(b, 60, RIG_BUFFER);
+    memcpy(guest_at(&a->guest, GUEST_BUFFERS + 12), frame, make_frame(100));
+    *driver_desc(&a->guest, a->transmit, 0) = (struct virtq_desc){GUEST_BUFFERS, 112, 0, 0};
+    virtio_queue_defer(&a->net.queues[1], clock_now() + 1000);
+    driver_make_available(&a->guest, a->transmit, 0);
+    fake_clock_advance(1000);
+    assert_int_equal(a->port->sent.packets, 0);
+    virtio_device_resume(&a->net.device);
+    assert_int_equal(a->port->sent.packets, 1);
+    virtio_device_resume(&a->net.device);
+    driver_make_available(&a->guest, a->transmit, 0);
+    virtio_queue_defer(&a->net.queues[1], clock_now() + 1000);
+    is_here = true;
+    fake_clock_advance(1000);
+    assert_int_equal(a->port->sent.packets, 2);
+}
+
 static void random_packets_do_no_harm(void **state)
 {
     uint64_t seed = 0xfeed;
@@ -638,6 +667,7 @@ int main(void)
         TEST(a_packet_without_header_stops_the_device),
         TEST(a_doorbell_has_an_end),
         TEST(the_rate_is_kept_by_the_timer),
+        TEST(what_is_left_undone_waits_for_its_owners_time),
         TEST(random_packets_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
