@@ -249,8 +249,8 @@ static void slice_over(void *context)
 }
 
 /*
- * The exchange orders the new state before the look at the requests: who sets one after that look sees the task running,
- * and kicks. Nothing else on the way there need keep the store from coming later.
+ * The exchange orders the new state before the look at the requests: who sets one after that look sees the task
+ * running, and kicks. Nothing else on the way there need keep the store from coming later.
  */
 static struct task *pick(struct pcpu *cpu)
 {

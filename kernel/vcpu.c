@@ -169,7 +169,7 @@ static void serve_requests(struct vcpu *vcpu)
  */
 static bool must_sleep(struct vcpu *vcpu)
 {
-    if (unlikely(vcpu->requests & REQUEST_LOOK)) /* also of who may run: what is left over would keep it out of the guest */
+    if (unlikely(vcpu->requests & REQUEST_LOOK)) /* left over, it would keep one that may run out of the guest */
         take(vcpu, REQUEST_LOOK);
     if (likely(!vcpu->is_halted && !vcpu->vm->is_paused))
         return false;

@@ -178,8 +178,8 @@ static struct virtio_net_hdr make_header(const struct net_offload *o)
 }
 
 /*
- * Of all buffers for one frame together: they are looked through in the sender's time, and a driver may make them of
- * single bytes, or of parts that nothing can be written to. 64 KiB in pieces of 128 bytes fit.
+ * Of all buffers for one frame together: they are looked through in the sender's time, and a driver may make them
+ * of single bytes, or of parts that nothing can be written to. 64 KiB in pieces of 128 bytes fit.
  */
 #define FRAME_SPANS_MAX 512u
 

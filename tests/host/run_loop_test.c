@@ -114,7 +114,12 @@ static void do_nothing(struct vcpu *with)
 }
 
 static const struct vcpu_ops engine = {
-    .name = "test", .load = do_nothing, .unload = do_nothing, .run = run, .get = get, .sync_interrupts = sync_interrupts,
+    .name = "test",
+    .load = do_nothing,
+    .unload = do_nothing,
+    .run = run,
+    .get = get,
+    .sync_interrupts = sync_interrupts,
 };
 const struct vcpu_ops *vcpu_ops = &engine;
 
