@@ -109,13 +109,13 @@ int trace_start(struct vcpu *vcpu)
     if (!ring)
         return -ENOMEM;
     vcpu->exit_ring = ring;
-    __atomic_store_n(&vcpu->is_traced, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&vcpu->exit_rows, EXIT_KINDS, __ATOMIC_RELEASE);
     return 0;
 }
 
 void trace_stop(struct vcpu *vcpu)
 {
-    __atomic_store_n(&vcpu->is_traced, false, __ATOMIC_RELEASE);
+    __atomic_store_n(&vcpu->exit_rows, 0, __ATOMIC_RELEASE);
 }
 
 void trace_free(struct vcpu *vcpu)

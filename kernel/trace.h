@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The last exits of a vCPU in detail: when, where, what for and how long it took. Recorded only while somebody
- * asks for it: the path of an exit pays for two tests of a flag otherwise. The vCPU's own CPU writes its ring;
+ * asks for it: the path of an exit pays for one addition otherwise. The vCPU's own CPU writes its ring;
  * the control thread reads it at any time.
  */
 #ifndef KERNEL_TRACE_H

@@ -53,8 +53,8 @@ struct vcpu {
     bool has_eoi_offer;      /* see pv_eoi.h */
     bool waits_for_sipi;     /* and is halted; see startup.h */
     uint8_t sipi_vector;     /* of the last SIPI; any CPU */
-    bool is_traced;          /* exit_ring gets each exit */
     bool uses_virtual_delivery; /* the engine: the CPU delivers the local APIC's interrupts by itself */
+    size_t exit_rows;        /* where its rows of exit_kinds[] begin: at 0; at EXIT_KINDS, exit_ring gets each exit */
     struct vcpu_exit exit;   /* the last one */
     struct event event;      /* to be delivered at the next entry, before anything else */
     uint32_t emulated_length; /* of the instruction that was emulated: hardware need not tell it for a memory access */
@@ -149,10 +149,8 @@ static inline uint64_t vcpu_steal_ticks(const struct vcpu *vcpu)
 /* On the path of every exit: counts, and keeps the kind. */
 static inline void vcpu_trace(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    vcpu->exits[exit->kind]++;
     vcpu->trace[vcpu->trace_next++] = (uint8_t)exit->kind;
-    if (unlikely(vcpu->is_traced))
-        trace_exit(vcpu, exit);
+    vcpu->exits[exit->kind]++;
 }
 
 #endif

@@ -47,7 +47,7 @@ static enum verdict handle(struct vcpu *v, const struct vcpu_exit *exit)
 }
 
 #define H(kind) [kind] = {"", handle}
-const struct exit_kind_row exit_kinds[EXIT_KINDS] = {
+const struct exit_kind_row exit_kinds[2 * EXIT_KINDS] = {
     H(EXIT_UNEXPECTED), H(EXIT_CPUID),     H(EXIT_HYPERCALL), H(EXIT_RDMSR),     H(EXIT_WRMSR),       H(EXIT_IO),
     H(EXIT_MEMORY),     H(EXIT_INTERRUPT), H(EXIT_TIMESLICE), H(EXIT_WINDOW),    H(EXIT_HLT),         H(EXIT_PAUSE),
     H(EXIT_CR),         H(EXIT_XSETBV),    H(EXIT_EXCEPTION), H(EXIT_EOI),       H(EXIT_APIC_WRITE),  H(EXIT_TPR_LOWERED),

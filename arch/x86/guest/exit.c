@@ -141,9 +141,19 @@ static enum verdict handle_hardware(struct vcpu *vcpu, const struct vcpu_exit *e
     return VERDICT_STOP;
 }
 
+static enum verdict handle_traced(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    enum verdict verdict;
+
+    trace_exit(vcpu, exit);
+    verdict = exit_kinds[exit->kind].handle(vcpu, exit);
+    trace_handled(vcpu);
+    return verdict;
+}
+
 #define ROW(kind, title, handler) [kind] = {title, handler}
 
-const struct exit_kind_row exit_kinds[EXIT_KINDS] = {
+const struct exit_kind_row exit_kinds[2 * EXIT_KINDS] = {
     ROW(EXIT_UNEXPECTED, "unexpected exit", handle_hardware),
     ROW(EXIT_CPUID, "cpuid", handle_cpuid),
     ROW(EXIT_HYPERCALL, "hypercall", hypercall_handle),
@@ -168,6 +178,7 @@ const struct exit_kind_row exit_kinds[EXIT_KINDS] = {
     ROW(EXIT_SHUTDOWN, "triple-fault", handle_shutdown),
     ROW(EXIT_INIT, "init", handle_interrupt),
     ROW(EXIT_ENTRY_FAILED, "entry failed", handle_hardware),
+    [EXIT_KINDS ... 2 * EXIT_KINDS - 1] = {"traced", handle_traced},
 };
 
 const char *exit_name(enum exit_kind kind)

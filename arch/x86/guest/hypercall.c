@@ -108,8 +108,9 @@ static bool is_kernel(struct vcpu *vcpu)
  * Outside 64-bit mode the registers' upper halves are neither arguments nor results. Not inlined: an unknown number
  * should not pay for its frame.
  */
-static __attribute__((noinline)) enum verdict do_call(struct vcpu *vcpu, uint32_t number)
+static __attribute__((noinline)) enum verdict do_call(struct vcpu *vcpu)
 {
+    uint32_t number = (uint32_t)vcpu->gpr[GPR_RAX];
     bool is_wide = is_64_bit(vcpu);
     uint64_t mask = is_wide ? UINT64_MAX : UINT32_MAX;
     uint64_t *r = vcpu->gpr;
@@ -118,7 +119,9 @@ static __attribute__((noinline)) enum verdict do_call(struct vcpu *vcpu, uint32_
         .word_bits = is_wide ? 64 : 32,
     };
 
-    if (!is_kernel(vcpu))
+    if (!rows[number])
+        r[GPR_RAX] = (uint64_t)-KVM_ENOSYS;
+    else if (!is_kernel(vcpu))
         r[GPR_RAX] = (uint64_t)-KVM_EPERM & mask;
     else if (is_wide && r[GPR_RAX] != number)
         r[GPR_RAX] = (uint64_t)-KVM_ENOSYS;
@@ -130,11 +133,9 @@ static __attribute__((noinline)) enum verdict do_call(struct vcpu *vcpu, uint32_
 /* That a number is unknown may be said to anybody, and soon. */
 enum verdict hypercall_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    uint32_t number = (uint32_t)vcpu->gpr[GPR_RAX];
-
     (void)exit;
-    if (number < ARRAY_SIZE(rows) && rows[number])
-        return do_call(vcpu, number);
+    if ((uint32_t)vcpu->gpr[GPR_RAX] < ARRAY_SIZE(rows))
+        return do_call(vcpu);
     vcpu->gpr[GPR_RAX] = (uint64_t)-KVM_ENOSYS;
     return VERDICT_NEXT;
 }
