@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The shell's commands for why guests stop running: how often by kind, and the last ones in detail. */
+#include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
 #include "kernel/shell_command.h"
 #include "kernel/timer.h"
@@ -27,17 +28,35 @@ static void add_vcpu(struct exit_counts *sum, const struct vcpu *vcpu)
 }
 
 /* Ticks by exit only where they were measured. */
-static void show_exits(const struct vm_slot *slot)
+static void show_counts(const char *name, const struct exit_counts *sum)
+{
+    for (unsigned i = 0; i < EXIT_KINDS; i++) {
+        if (sum->handled[i])
+            shell_print("%-20s %-16s %12lu %10lu", name, exit_name(i), sum->exits[i], sum->ticks[i] / sum->handled[i]);
+        else if (sum->exits[i])
+            shell_print("%-20s %-16s %12lu %10s", name, exit_name(i), sum->exits[i], "-");
+    }
+}
+
+static void show_vm(const struct vm_slot *slot)
 {
     struct exit_counts sum = {.exits = {0}};
 
     for (unsigned i = 0; i < shell_vcpu_count(slot->vm); i++)
         add_vcpu(&sum, shell_vcpu(slot->vm, i));
-    for (unsigned i = 0; i < EXIT_KINDS; i++) {
-        if (sum.handled[i])
-            shell_print("%-20s %-16s %12lu %10lu", slot->config->name, exit_name(i), sum.exits[i], sum.ticks[i] / sum.handled[i]);
-        else if (sum.exits[i])
-            shell_print("%-20s %-16s %12lu %10s", slot->config->name, exit_name(i), sum.exits[i], "-");
+    show_counts(slot->config->name, &sum);
+}
+
+/* "web/0", "web/1", …: who asks for one VM wants to know which of its vCPUs it is. */
+static void show_vcpus(const struct vm_slot *slot)
+{
+    for (unsigned i = 0; i < shell_vcpu_count(slot->vm); i++) {
+        struct exit_counts sum = {.exits = {0}};
+        char name[VM_NAME_BYTES + 4];
+
+        format_text(name, sizeof name, "%s/%u", slot->config->name, i);
+        add_vcpu(&sum, shell_vcpu(slot->vm, i));
+        show_counts(name, &sum);
     }
 }
 
@@ -46,9 +65,11 @@ static void exits(const struct shell_call *call)
     const struct vm_slot *slot;
 
     shell_print("%-20s %-16s %12s %10s", "VM", "EXIT", "COUNT", "TICKS/EXIT");
+    if (call->slot && shell_vcpu_count(call->slot->vm) > 1)
+        return show_vcpus(call->slot);
     for (unsigned i = 0; (slot = manager_slot(i)); i++)
         if (!call->slot || slot == call->slot)
-            show_exits(slot);
+            show_vm(slot);
 }
 
 /* --- trace --- */
