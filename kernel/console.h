@@ -75,6 +75,9 @@ int console_input_target(void);
 /* The number of the guest of that name, or -ENOENT. */
 int console_find_guest(const char *name);
 
+/* Says by which keys one gets to whom. */
+void console_introduce_guests(void);
+
 /* --- the shell --- */
 
 /* Whole lines, or a screen full, that only who looks at the shell's view sees. As console_write otherwise. */

@@ -4,9 +4,11 @@
  * is looked at, and the Ctrl-A escape. Its lock and the views are console.c's.
  */
 #include "kernel/console_view.h"
+#include "kernel/lib/format.h"
 
 #define ESCAPE           0x01 /* Ctrl-A, as in QEMU */
 #define INPUT_QUEUE_SIZE 256u
+#define GUESTS_BYTES     96u /* a longer list is cut off */
 
 /* Guarded by console_enter. */
 static bool after_escape;
@@ -87,10 +89,33 @@ static void ask_for_power_off(uint8_t key)
     power_off_asked = true;
 }
 
+/* Those with a digit of their own, as "1 web, 2 db, ". */
+static void list_guests(char *text, size_t size)
+{
+    size_t n = 0;
+
+    text[0] = '\0';
+    for (int number = 1; number <= 9 && n < size; number++)
+        if (console_guest_at(number))
+            n += format_text(text + n, size - n, "%d %s, ", number, console_guest_at(number)->name);
+}
+
+static void say_guests(void)
+{
+    char guests[GUESTS_BYTES];
+
+    list_guests(guests, sizeof guests);
+    if (console_target() != CONSOLE_SHELL)
+        console_say("console: what you type goes to %s; Ctrl-A h is help", console_guest_at(console_target())->name);
+    else if (guests[0])
+        console_say("console: Ctrl-A and %s0 the shell; Ctrl-A h is help", guests);
+}
+
 static void show_help(uint8_t key)
 {
     (void)key;
     console_say("console: Ctrl-A h help, 0 shell, 1-9 a guest, n p next and previous guest, d dump, x power off, Ctrl-A itself");
+    say_guests();
 }
 
 static const struct {
@@ -110,6 +135,14 @@ static void act_on_escape(uint8_t key)
 }
 
 /* --- the interface --- */
+
+void console_introduce_guests(void)
+{
+    uint64_t flags = console_enter();
+
+    say_guests();
+    console_leave(flags);
+}
 
 void console_input(const uint8_t *bytes, size_t count)
 {

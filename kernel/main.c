@@ -403,6 +403,7 @@ static NORETURN void control_main(void)
     shell_init();
     for (unsigned i = 0; i < vm_set.count; i++)
         start_vm(&vm_set.vms[i]);
+    console_introduce_guests();
     for (bool was_idle = false;; control_wait()) {
         manager_run();
         serve_shell();

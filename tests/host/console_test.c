@@ -278,6 +278,16 @@ static void test_help_is_a_line_of_its_own(void **state)
     assert_non_null(strstr(screen, "half\r\nconsole: Ctrl-A h help"));
 }
 
+static void test_help_says_who_is_where(void **state)
+{
+    (void)state;
+    type("\x01h");
+    assert_non_null(strstr(screen, "console: Ctrl-A and 1 web, 2 db, 3 mute, 0 the shell; Ctrl-A h is help\r\n"));
+    console_attach(WEB);
+    console_introduce_guests();
+    assert_non_null(strstr(screen, "console: what you type goes to web; Ctrl-A h is help\r\n"));
+}
+
 static void test_a_dump_is_asked_for_once(void **state)
 {
     (void)state;
@@ -662,6 +672,7 @@ int main(void)
         cmocka_unit_test_setup(test_escape_twice_is_the_key_itself, setup),
         cmocka_unit_test_setup(test_an_unknown_escape_is_swallowed, setup),
         cmocka_unit_test_setup(test_help_is_a_line_of_its_own, setup),
+        cmocka_unit_test_setup(test_help_says_who_is_where, setup),
         cmocka_unit_test_setup(test_a_dump_is_asked_for_once, setup),
         cmocka_unit_test_setup(test_too_much_input_is_dropped_from_the_end, setup),
         cmocka_unit_test_setup(test_input_is_for_who_was_attached, setup),
