@@ -104,8 +104,10 @@ static hpa_t *vcpu_page(struct vmx_vcpu *v, unsigned i)
 
 /* --- VPIDs: one for each vCPU, so that nothing is flushed when a CPU changes from one to another --- */
 
-static uint64_t vpids_taken[65536 / 64] = {1}; /* 0 is the host's */
-static struct lock vpid_lock;                  /* guards vpids_taken */
+#define VPID_OF_HOST BIT(0)
+
+static uint64_t vpids_taken[65536 / 64];
+static struct lock vpid_lock; /* guards vpids_taken */
 
 static int alloc_vpid(uint16_t *vpid)
 {
@@ -113,7 +115,8 @@ static int alloc_vpid(uint16_t *vpid)
 
     lock_acquire(&vpid_lock);
     for (unsigned i = 0; i < ARRAY_SIZE(vpids_taken) && error; i++) {
-        unsigned free = ~vpids_taken[i] ? (unsigned)__builtin_ctzll(~vpids_taken[i]) : 64;
+        uint64_t is_free = ~(vpids_taken[i] | (i == 0 ? VPID_OF_HOST : 0));
+        unsigned free = is_free ? (unsigned)__builtin_ctzll(is_free) : 64;
 
         if (free == 64)
             continue;
