@@ -6,6 +6,7 @@
 #include "arch/x86/trap.h"
 #include "arch/x86/apic.h"
 #include "arch/x86/cpu.h"
+#include "arch/x86/device_irq.h"
 #include "arch/x86/regs.h"
 #include "arch/arch.h"
 #include "kernel/lib/assert.h"
@@ -71,7 +72,9 @@ void trap_set_handler(unsigned vector, void (*handler)(void))
 
 void trap_interrupt(unsigned vector)
 {
-    if (handlers[vector])
+    if (vector >= VECTOR_DEVICE_FIRST && vector <= VECTOR_DEVICE_LAST)
+        device_irq_dispatch(vector);
+    else if (handlers[vector])
         handlers[vector]();
     if (vector != VECTOR_SPURIOUS)
         apic_eoi();

@@ -18,6 +18,8 @@ enum host_vector {
     VECTOR_COM1     = 0x30,
     VECTOR_KEYBOARD = 0x31,
     VECTOR_IOMMU    = 0x32,
+    VECTOR_DEVICE_FIRST = 0x40, /* device_irq.h gives these away */
+    VECTOR_DEVICE_LAST  = 0xef,
     VECTOR_KICK     = 0xf0,
     VECTOR_TIMER    = 0xf1,
     VECTOR_SPURIOUS = 0xff,
