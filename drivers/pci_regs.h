@@ -64,6 +64,7 @@
 /* "Capabilities List" */
 #define PCI_CAP_ID_PM   0x01
 #define PCI_CAP_ID_MSI  0x05
+#define PCI_CAP_ID_VENDOR 0x09 /* its length is in byte 2 */
 #define PCI_CAP_ID_PCIE 0x10
 #define PCI_CAP_ID_MSIX 0x11
 #define PCI_CAP_ID_AF   0x13

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a guest sees of a PCI function that was given to it. Nothing that the guest writes into
+ * configuration space reaches the hardware as it is: identity is read from the hardware, where its
+ * memory is and what its interrupts mean are the guest's affair alone, and a register that no row
+ * of a table names reads as 0 and ignores writes.
+ */
+#ifndef DRIVERS_VIRT_PCI_PASSTHROUGH_H
+#define DRIVERS_VIRT_PCI_PASSTHROUGH_H
+
+#include "drivers/virt/pci_host.h"
+
+#define PCI_PASSTHROUGH_BARS    6u
+#define PCI_PASSTHROUGH_WINDOWS 2u
+#define PCI_MSIX_ENTRIES_MAX    2048u
+#define PCI_BAR_NOWHERE         UINT64_MAX
+
+struct pci_message {
+    uint64_t address;
+    uint32_t data;
+};
+
+/* What a function asks of who has the hardware. */
+struct pci_hardware_ops {
+    uint32_t (*config_read)(void *hardware, unsigned offset);
+    void (*set_master)(void *hardware, bool is_master);
+    /* From now on the BAR's memory is at that guest-physical address, in a window. */
+    void (*place_bar)(void *hardware, unsigned bar, uint64_t address);
+    /* The memory that place_bar maps to nobody. offset+width is within the BAR. */
+    uint64_t (*memory_read)(void *hardware, unsigned bar, uint64_t offset, unsigned width);
+    void (*memory_write)(void *hardware, unsigned bar, uint64_t offset, unsigned width,
+                         uint64_t value);
+    /* What the device's interrupt means to the guest; NULL: it is to hold it back. */
+    void (*set_msi)(void *hardware, const struct pci_message *message);
+    void (*set_msix)(void *hardware, unsigned index, const struct pci_message *message);
+    /* PCI_MSIX_CONTROL_ENABLE, PCI_MSIX_CONTROL_MASK */
+    void (*set_msix_control)(void *hardware, uint16_t control);
+};
+
+struct pci_passthrough_bar {
+    uint64_t size;  /* 0: there is none; of a 64-bit one, the next is none */
+    uint64_t start; /* where it is at reset */
+    bool is_64, is_prefetchable;
+};
+
+/* The BARs' possible addresses. */
+struct pci_passthrough_window {
+    uint64_t base, size;
+};
+
+/* What does not change. msix: offset of the hardware's capability; 0: it has none. */
+struct pci_passthrough_layout {
+    struct pci_passthrough_bar bars[PCI_PASSTHROUGH_BARS];
+    struct pci_passthrough_window windows[PCI_PASSTHROUGH_WINDOWS];
+    uint8_t msix;
+};
+
+/* Message address, upper address, data, vector control: "MSI-X Table Structure". */
+struct pci_msix_entry {
+    uint32_t words[4];
+};
+
+#define PCI_PASSTHROUGH_CAPABILITIES 16u
+
+struct pci_passthrough {
+    const struct pci_hardware_ops *ops;
+    void *hardware;
+    struct pci_passthrough_layout layout;
+    struct pci_passthrough_capability {
+        uint16_t offset, bytes;
+        uint8_t kind;                             /* row of the table of those that are known */
+    } capabilities[PCI_PASSTHROUGH_CAPABILITIES]; /* in the order of the guest's list */
+    unsigned capability_count;
+
+    uint16_t command;
+    uint8_t cache_line, interrupt_line;
+    uint32_t bar_registers[PCI_PASSTHROUGH_BARS];
+    uint64_t placed[PCI_PASSTHROUGH_BARS]; /* PCI_BAR_NOWHERE: not yet */
+
+    uint16_t msi_control;
+    struct pci_message msi;
+    bool msi_is_64;
+
+    uint16_t msix_control;
+    unsigned msix_count, msix_bar;
+    uint32_t msix_table; /* offset in the BAR */
+    struct pci_msix_entry *msix_entries;
+};
+
+/* How many messages the function's MSI-X table has; 0: it has none, or one that makes no sense. */
+unsigned pci_passthrough_msix_count(const struct pci_hardware_ops *ops, void *hardware,
+                                    const struct pci_passthrough_layout *layout);
+
+/* entries: the caller's, as many as pci_passthrough_msix_count() says. */
+void pci_passthrough_init(struct pci_passthrough *p, const struct pci_hardware_ops *ops,
+                          void *hardware, const struct pci_passthrough_layout *layout,
+                          struct pci_msix_entry *entries);
+
+/* The table of messages is in these whole pages of msix_bar; nothing there may be mapped to a
+ * guest. */
+void pci_passthrough_msix_pages(const struct pci_passthrough *p, uint64_t *first, uint64_t *size);
+
+/* To be added to a host bridge; the device is the struct pci_passthrough. */
+extern const struct pci_slot_ops pci_passthrough_ops;
+
+#endif
