@@ -191,7 +191,7 @@ static uint32_t table_end(struct table_area *area, void *table)
 
 /* --- DSDT --- */
 
-#define RESOURCES_BYTES 64
+#define RESOURCES_BYTES 128
 
 /* What is at its ISA address on every PC and still wants a name. */
 static const struct isa_device {
@@ -242,6 +242,35 @@ static void put_virtio_device(struct aml *a, unsigned n)
     aml_end(a, begin);
 }
 
+/* Interrupts are messages: its routing table is empty. */
+static void put_pci_bridge(struct aml *a, bool has_high_window)
+{
+    uint8_t bytes[RESOURCES_BYTES];
+    struct aml resources = {bytes, 0, sizeof bytes};
+    uint32_t begin = aml_device_begin(a, "PCI0"), routes;
+
+    aml_resource_bus_window(&resources, 0, 0);
+    aml_resource_io(&resources, GUEST_PCI_CONFIG_PORT, GUEST_PCI_CONFIG_PORTS);
+    aml_resource_memory_window(&resources, GUEST_PCI_BASE, GUEST_PCI_BYTES);
+    if (has_high_window)
+        aml_resource_memory_window(&resources, GUEST_PCI_HIGH_BASE, GUEST_PCI_HIGH_BYTES);
+    aml_resource_end(&resources);
+    aml_name(a, "_HID");
+    aml_eisa_id(a, "PNP0A03");
+    aml_name(a, "_UID");
+    aml_integer(a, 0);
+    aml_name(a, "_BBN");
+    aml_integer(a, 0);
+    aml_name(a, "_CCA");
+    aml_integer(a, 1);
+    aml_name(a, "_CRS");
+    aml_buffer(a, &resources);
+    aml_name(a, "_PRT");
+    routes = aml_package_begin(a, 0);
+    aml_end(a, routes);
+    aml_end(a, begin);
+}
+
 /* Its elements: SLP_TYPa, SLP_TYPb, and two that are reserved. */
 static void put_s5(struct aml *a)
 {
@@ -255,7 +284,7 @@ static void put_s5(struct aml *a)
     aml_end(a, begin);
 }
 
-static uint32_t build_dsdt(struct table_area *area, unsigned virtio_count)
+static uint32_t build_dsdt(struct table_area *area, const struct acpi_request *request)
 {
     void *table = table_begin(area, "DSDT", 2, sizeof(struct acpi_header));
     struct aml *a = &area->space;
@@ -265,8 +294,10 @@ static uint32_t build_dsdt(struct table_area *area, unsigned virtio_count)
     scope = aml_scope_begin(a, "\\_SB_");
     for (unsigned i = 0; i < ARRAY_SIZE(isa_devices); i++)
         put_isa_device(a, &isa_devices[i]);
-    for (unsigned n = 0; n < virtio_count; n++)
+    for (unsigned n = 0; n < request->virtio_count; n++)
         put_virtio_device(a, n);
+    if (request->has_pci)
+        put_pci_bridge(a, request->has_high_pci);
     aml_end(a, scope);
     return table_end(area, table);
 }
@@ -395,7 +426,7 @@ int acpi_tables_build(const struct acpi_request *request, const struct guest_mem
         return -EFAULT;
     root = area_take(&area, sizeof *root);
     facs = build_facs(&area);
-    dsdt = build_dsdt(&area, request->virtio_count);
+    dsdt = build_dsdt(&area, request);
     tables[0] = build_fadt(&area, facs, dsdt);
     tables[1] = build_madt(&area, request->vcpu_count);
     rsdt = build_rsdt(&area, tables, ARRAY_SIZE(tables));

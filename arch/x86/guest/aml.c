@@ -24,7 +24,12 @@
 #define RESOURCE_IO_PORT      0x47
 #define RESOURCE_END_TAG      0x79
 #define RESOURCE_MEMORY32     0x86
+#define RESOURCE_WORD_SPACE   0x88
 #define RESOURCE_INTERRUPT    0x89
+#define RESOURCE_QWORD_SPACE  0x8a
+#define SPACE_MEMORY          0
+#define SPACE_BUS             2
+#define SPACE_FIXED           0x0c /* both ends; produced for others */
 #define IO_DECODE_16          0x01
 #define MEMORY_READ_WRITE     0x01
 #define INTERRUPT_CONSUMER    0x01 /* level, active high, exclusive: the other bits are 0 */
@@ -200,6 +205,33 @@ void aml_resource_interrupt(struct aml *a, uint32_t gsi)
     uint8_t d[9] = {RESOURCE_INTERRUPT, sizeof d - 3, 0, INTERRUPT_CONSUMER, 1 /* interrupt */};
 
     put_le32(d + 5, gsi);
+    aml_put(a, d, sizeof d);
+}
+
+/* ACPI, "Address Space Resource Descriptors": type, flags, type's flags; granularity, ends, offset, length. */
+void aml_resource_bus_window(struct aml *a, uint16_t first, uint16_t last)
+{
+    uint8_t d[16] = {RESOURCE_WORD_SPACE, sizeof d - 3, 0, SPACE_BUS, SPACE_FIXED, 0};
+
+    put_le16(d + 8, first);
+    put_le16(d + 10, last);
+    put_le16(d + 14, (uint16_t)(last - first + 1));
+    aml_put(a, d, sizeof d);
+}
+
+static void put_quad(uint8_t *to, uint64_t value)
+{
+    put_le32(to, (uint32_t)value);
+    put_le32(to + 4, (uint32_t)(value >> 32));
+}
+
+void aml_resource_memory_window(struct aml *a, uint64_t base, uint64_t bytes)
+{
+    uint8_t d[46] = {RESOURCE_QWORD_SPACE, sizeof d - 3, 0, SPACE_MEMORY, SPACE_FIXED, MEMORY_READ_WRITE};
+
+    put_quad(d + 14, base);
+    put_quad(d + 22, base + bytes - 1);
+    put_quad(d + 38, bytes);
     aml_put(a, d, sizeof d);
 }
 

@@ -34,6 +34,9 @@ void aml_resource_io(struct aml *a, uint16_t port, uint8_t count);
 void aml_resource_irq(struct aml *a, unsigned irq); /* edge, active high, exclusive */
 void aml_resource_memory32(struct aml *a, uint32_t base, uint32_t bytes); /* read and write */
 void aml_resource_interrupt(struct aml *a, uint32_t gsi); /* level, active high, exclusive */
+/* What a host bridge hands on to what is below it. */
+void aml_resource_bus_window(struct aml *a, uint16_t first, uint16_t last);
+void aml_resource_memory_window(struct aml *a, uint64_t base, uint64_t bytes);
 void aml_resource_end(struct aml *a);
 
 #endif

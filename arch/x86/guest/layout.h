@@ -34,12 +34,19 @@ static inline uint64_t guest_ram_above_hole(uint64_t ram_bytes)
 }
 
 /* The hole. */
+#define GUEST_PCI_BASE      0xc0000000u
+#define GUEST_PCI_BYTES     0x10000000u
 #define GUEST_VIRTIO_BASE   0xd0000000u
 #define GUEST_VIRTIO_STRIDE 0x1000u
 #define GUEST_VIRTIO_BYTES  0x200u
 #define GUEST_VIRTIO_MAX    16u
 #define GUEST_IOAPIC_BASE   0xfec00000u
 #define GUEST_LAPIC_BASE    0xfee00000u
+
+/* PCI's second window, for what is 64 bits wide and large: between any RAM that a guest has and 2^39. */
+#define GUEST_PCI_HIGH_BASE  GIB(256)
+#define GUEST_PCI_HIGH_BYTES GIB(128)
+#define GUEST_PCI_HIGH_BITS  39u /* of guest-physical addresses, that it needs */
 
 /* Interrupts: ISA's 0-15 (the PIT's IRQ 0 is at input 2), then one for each virtio device. */
 #define GUEST_IOAPIC_ID     0u
@@ -60,6 +67,10 @@ static inline uint64_t guest_ram_above_hole(uint64_t ram_bytes)
 #define GUEST_RESET_PORT     0xcf9u
 #define GUEST_RESET_VALUE    6u
 #define GUEST_RTC_CENTURY    0x32u /* CMOS index */
+
+/* The PCI host bridge's; the reset register above lies within. */
+#define GUEST_PCI_CONFIG_PORT  0xcf8u
+#define GUEST_PCI_CONFIG_PORTS 8u
 
 static inline uint32_t guest_virtio_base(unsigned n)
 {
