@@ -68,6 +68,7 @@ static const struct config_key kernel_keys[] = {
     {"entry",       CONFIG_CHOICE,   AT(entry),       0, 0, entry_choices, "CPU mode at the start of a flat image"},
     {"entry_point", CONFIG_ADDRESS,  AT(entry_point), 0, LOAD_MAX, NULL, "where a flat image starts"},
     {"memory_map",  CONFIG_CHOICE,   AT(memory_map),  0, 0, memory_map_choices, "RAM at its host addresses or remapped"},
+    {"devices",     CONFIG_TEXT,     AT(devices_text), 0, VM_DEVICES_TEXT_MAX, NULL, "PCI functions that it gets, such as 00:03.0,01:00.0"},
     {"console",     CONFIG_CHOICES,  AT(consoles),    0, 0, console_choices, "guest consoles to show"},
 };
 #undef AT

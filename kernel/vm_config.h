@@ -14,12 +14,15 @@
 
 #include "kernel/config.h"
 #include "kernel/multiboot2.h"
+#include "kernel/pci_address.h"
 
 #define VM_CONFIGS_MAX          64
 #define VM_NAME_MAX             31
 #define VM_DISKS_MAX            8
 #define VM_NETS_MAX             4
 #define VM_MODULES_MAX          16
+#define VM_DEVICES_MAX          8
+#define VM_DEVICES_TEXT_MAX     127
 #define VM_VCPUS_MAX            64
 #define VM_DISK_ID_MAX          20 /* VIRTIO 1.1, "Device Operation" of the block device: GET_ID */
 #define VM_MODULE_CMDLINE_BYTES 256
@@ -111,6 +114,9 @@ struct vm_config {
     unsigned disk_count;
     struct vm_net_config nets[VM_NETS_MAX];
     unsigned net_count;
+    char devices_text[VM_DEVICES_TEXT_MAX + 1]; /* "00:03.0,01:00.0", or with a segment "0000:00:03.0" */
+    struct pci_address devices[VM_DEVICES_MAX];
+    unsigned device_count;
     struct vm_module_config modules[VM_MODULES_MAX];
     unsigned module_count;
 };
@@ -131,6 +137,9 @@ MUST_CHECK int vm_config_add_module(struct vm_config_set *set, unsigned module_i
 
 /* Adds the card that a value of the key `net` describes: "lan0,mac=02:00:00:00:00:01". -EINVAL: error says why not. */
 MUST_CHECK int vm_config_add_net(struct vm_config *vm, const char *value, struct config_error *error);
+
+/* Fills devices out of devices_text, or refuses. */
+void vm_config_read_devices(struct vm_config *vm);
 
 /* After the last module: refuses what is incomplete or contradicts itself, completes defaults. */
 void vm_config_check(struct vm_config_set *set);

@@ -82,6 +82,7 @@ void vm_config_check(struct vm_config_set *set)
 {
     static void (*const checks[])(struct vm_config * vm) = {
         check_kernel, check_memory, check_initrd, check_modules, check_disk_ids, check_flat,
+        vm_config_read_devices,
     };
 
     for (unsigned i = 0; i < set->count; i++)

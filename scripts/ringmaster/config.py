@@ -19,6 +19,7 @@ SIZE = re.compile(r"(\d+)([KMGT])")
 RATE = re.compile(r"(\d{1,12})([KMG]?)")
 RATE_UNIT = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+DEVICE = re.compile(r"([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]")
 SIZE_UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 HYPERVISOR_BYTES = 32 << 20  # what a machine needs for Ringmaster itself, roughly
 
@@ -35,6 +36,7 @@ MAX_VLAN = 4094
 MIN_MTU, MAX_MTU = 68, 65535
 MIN_RATE, MAX_RATE = 64_000, 10**12
 MAX_MODULES = 16
+MAX_DEVICES = 8
 MAX_CMDLINE_BYTES = 2047
 MAX_MODULE_CMDLINE_BYTES = 255
 MAX_DISK_ID_BYTES = 20
@@ -172,6 +174,17 @@ def _consoles(value):
     return ",".join(names)
 
 
+def _devices(value):
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_DEVICES:
+        raise ValueError(f'expected a list of 1 to {MAX_DEVICES} PCI functions such as ["00:03.0"], not {value!r}')
+    for device in value:
+        if not isinstance(device, str) or not DEVICE.fullmatch(device):
+            raise ValueError(f'expected a PCI function such as "00:03.0", not {device!r}')
+    if len(set(value)) != len(value):
+        raise ValueError("names a device twice")
+    return ",".join(value)
+
+
 SETTINGS = {
     "format": _one_of("auto", "linux", "pvh", "multiboot", "flat"),
     "cmdline": _text(MAX_CMDLINE_BYTES),
@@ -186,6 +199,8 @@ SETTINGS = {
     "entry": _one_of("real", "protected"),
     "entry_point": _address,
     "console": _consoles,
+    "devices": _devices,
+    "memory_map": _one_of("remap", "identity"),
 }
 NET_SETTINGS = {
     "switch": _name,
@@ -201,7 +216,6 @@ NET_SETTINGS = {
 FLAT_ONLY = ("load", "entry", "entry_point")
 VM_FILES = ("kernel", "initrd", "modules", "disks")
 VM_LISTS = ("nets",)
-NOT_YET = ("devices",)
 DISK_MODES = {"ro": "ro", "cow": "cow", "rw": "cow"}
 """A disk is a module in memory: what a guest writes is gone at power-off, so "rw" is copy-on-write too."""
 
@@ -314,10 +328,7 @@ class _Reader:
         name = where[-1]
         if not VM_NAME.fullmatch(name):
             self.error(where, f"'{name}' is no VM name (1 to 31 of a-z, 0-9, '_', '-')")
-        table = self.table(where, value, (*VM_FILES, *VM_LISTS, *SETTINGS, *NOT_YET))
-        for key in NOT_YET:
-            if key in table:
-                self.error(where + (key,), f"{key}: not supported yet")
+        table = self.table(where, value, (*VM_FILES, *VM_LISTS, *SETTINGS))
         vm = Vm(name, kernel=None)
         for key, check in SETTINGS.items():
             if key in table:
