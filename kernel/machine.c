@@ -22,6 +22,7 @@
 #include "kernel/lib/lock.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
+#include "kernel/machine_pci.h"
 #include "kernel/multiboot2.h"
 #include "kernel/page.h"
 #include "kernel/pcpu.h"
@@ -348,10 +349,14 @@ static const struct place port_places[] = {
     {"i8042", I8042_COMMAND_PORT, 1, IO_WIDTH_1, &i8042_command_ops, DEVICE(i8042)},
     {"port92", I8042_PORT92, 1, IO_WIDTH_1, &i8042_port92_ops, DEVICE(i8042)},
     {"pm", GUEST_PM1A_EVT_PORT, ACPI_PM_PORTS, IO_WIDTH_2 | IO_WIDTH_4, &acpi_pm_ops, DEVICE(pm)},
-    {"reset", ACPI_PM_RESET_REGION_PORT, ACPI_PM_RESET_REGION_PORTS, IO_WIDTH_ANY, &acpi_pm_reset_ops, DEVICE(pm)},
     {"uart", UART_COM1_PORT, UART_PORTS, IO_WIDTH_1, &uart_ops, DEVICE(uart)},
     {"debug", DEBUG_PORT_CONSOLE, 1, IO_WIDTH_1, &debug_port_console_ops, DEVICE(debug_port)},
     {"post", DEBUG_PORT_POST, 1, IO_WIDTH_1, &debug_port_post_ops, DEVICE(debug_port)},
+};
+
+/* Where there is a PCI bridge, its ports are around this one. */
+static const struct place reset_place = {
+    "reset", ACPI_PM_RESET_REGION_PORT, ACPI_PM_RESET_REGION_PORTS, IO_WIDTH_ANY, &acpi_pm_reset_ops, DEVICE(pm),
 };
 
 static const struct place debug_exit_place = {
@@ -382,11 +387,16 @@ static const struct io_region lapic_region = {
     "lapic", GUEST_LAPIC_BASE, PAGE_SIZE, IO_WIDTH_1 | IO_WIDTH_2 | IO_WIDTH_4, &own_lapic_ops, NULL, NULL,
 };
 
+static struct io_region region_of(struct platform *p, const struct place *at)
+{
+    return (struct io_region){at->name, at->base, at->size, at->widths, at->ops, (char *)p + at->device,
+                              &p->vm->device_lock};
+}
+
 /* Overlaps are bugs of the tables above. */
 static void place(struct io_bus *bus, struct platform *p, const struct place *at)
 {
-    struct io_region region = {at->name, at->base, at->size, at->widths, at->ops, (char *)p + at->device,
-                               &p->vm->device_lock};
+    struct io_region region = region_of(p, at);
     int error = io_bus_add(bus, &region);
 
     ASSERT(!error);
@@ -399,6 +409,8 @@ static void place_devices(struct vm *vm)
     ASSERT(!error);
     for (unsigned i = 0; i < ARRAY_SIZE(port_places); i++)
         place(&vm->ports, vm->platform, &port_places[i]);
+    if (vm->config->device_count == 0)
+        place(&vm->ports, vm->platform, &reset_place);
     if (vm->config->debug_exit)
         place(&vm->ports, vm->platform, &debug_exit_place);
     for (unsigned i = 0; i < ARRAY_SIZE(mmio_places); i++)
@@ -563,7 +575,8 @@ static const enum boot_format formats[] = {
 static int load_images(struct vm *vm, const struct boot_info *boot, struct vcpu_start *start)
 {
     const struct vm_config *config = vm->config;
-    struct acpi_request tables = {vm->vcpu_count, vm->platform->transport_count};
+    struct acpi_request tables = {vm->vcpu_count, vm->platform->transport_count, vm->platform->pci,
+                                  machine_pci_has_high_window(vm)};
     struct guest_module modules[VM_MODULES_MAX];
     struct boot_request request = {
         .mem = &vm->mem,
@@ -651,6 +664,13 @@ static void lock_timers(struct vm *vm)
         timers[i]->lock = &vm->device_lock;
 }
 
+static int make_pci(struct vm *vm)
+{
+    struct io_region reset = region_of(vm->platform, &reset_place);
+
+    return vm->config->device_count ? machine_pci_create(vm, &reset) : 0;
+}
+
 static int build(struct vm *vm, const struct boot_info *boot, struct random *random)
 {
     int error = make_memory(vm);
@@ -663,6 +683,7 @@ static int build(struct vm *vm, const struct boot_info *boot, struct random *ran
     init_legacy_devices(vm->platform);
     place_devices(vm);
     error = make_virtio(vm, boot, random);
+    error = error ? error : make_pci(vm);
     error = error ? error : load_images(vm, boot, &vm->start);
     error = error ? error : attach_console(vm);
     lock_timers(vm);
@@ -766,13 +787,17 @@ static void unplug(struct platform *p)
 
 void machine_destroy(struct vm *vm)
 {
+    bool is_unreachable; /* by devices */
+
     if (vm->console) {
         set_console_vm(vm->console, NULL);
         console_remove_guest(vm->console);
     }
     if (vm->platform)
         unplug(vm->platform);
+    is_unreachable = machine_pci_detach(vm) == 0;
     silence(vm);
+    machine_pci_free(vm);
     while (vm->vcpu_count > 0)
         destroy_vcpu(vm->vcpus[--vm->vcpu_count]);
     if (vm->platform)
@@ -781,7 +806,9 @@ void machine_destroy(struct vm *vm)
         stage2_destroy(vm->stage2);
         heap_free(vm->stage2);
     }
-    for (unsigned i = 0; i < vm->mem.count; i++)
+    if (!is_unreachable)
+        log_error("machine", "%s: its memory is not used again: a device may still reach it", vm->name);
+    for (unsigned i = 0; i < vm->mem.count && is_unreachable; i++)
         page_free(virt_to_phys(vm->mem.slots[i].host), page_order_for(vm->mem.slots[i].size));
     heap_free(vm);
 }

@@ -30,6 +30,7 @@
 #include "kernel/vm_config.h"
 
 struct boot_info;
+struct machine_pci;
 struct random;
 
 #define PLATFORM_INPUT_BYTES 256u
@@ -56,6 +57,7 @@ struct platform {
     struct ramdisk ramdisks[VM_DISKS_MAX];
     struct virtio_net nets[VM_NETS_MAX];
     struct switch_port *ports[VM_NETS_MAX]; /* where they are plugged in */
+    struct machine_pci *pci;                /* NULL: it has no PCI bus */
 
     /* What was typed and not yet taken by the console device that wrote last. */
     uint8_t input[PLATFORM_INPUT_BYTES];

@@ -39,6 +39,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/machine.h"
+#include "kernel/machine_pci.h"
 #include "kernel/manager.h"
 #include "kernel/memmap.h"
 #include "kernel/multiboot2.h"
@@ -228,12 +229,6 @@ static bool is_engine_usable(void)
     return false;
 }
 
-static void on_device_fault(const struct iommu_fault *fault)
-{
-    if (fault->is_final)
-        pci_set_master(fault->requester, false);
-}
-
 /* Where no IOMMU's tables tell, a USB controller may be what firmware plays the PC's keyboard with. */
 static bool is_firmwares(struct pci_address device)
 {
@@ -259,7 +254,7 @@ static void confine_devices(void)
         ecams[i] = (struct pci_ecam){e->base, e->segment, e->first_bus, e->last_bus};
     }
     pci_config_init(ecams, acpi.ecam_count);
-    iommu_on_fault = on_device_fault;
+    iommu_on_fault = machine_pci_on_fault;
     iommu_ops = vtd_start(&vtd);
     pci_scan();
     pci_quiet_unowned(is_firmwares);
@@ -401,6 +396,7 @@ static NORETURN void control_main(void)
     defer_screen();
     timer_init(&shell_timer, shell_timer_fired, NULL);
     shell_init();
+    machine_pci_init();
     for (unsigned i = 0; i < vm_set.count; i++)
         start_vm(&vm_set.vms[i]);
     console_introduce_guests();

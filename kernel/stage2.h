@@ -23,4 +23,10 @@ void stage2_destroy(struct pt *pt);
 /* Gives the guest [hpa, +size) at gpa: read, write, execute. Before the VM runs: nothing to flush. */
 MUST_CHECK int stage2_map(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size);
 
+/*
+ * Gives the guest a device's registers: read and write, uncached. Also while the VM runs; a guest whose device moved
+ * may reach it where it was until its translations are flushed.
+ */
+MUST_CHECK int stage2_map_device(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size);
+
 #endif

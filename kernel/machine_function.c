@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the guest asks of its function, done to the hardware. Invariant: the device writes only where
+ * the IOMMU's tables say, and sends only what the remapping table turns into one of its own vectors;
+ * its message registers hold nothing that a guest wrote.
+ */
+#include "kernel/machine_function.h"
+#include "arch/arch.h"
+#include "drivers/host/pci_config.h"
+#include "drivers/pci_regs.h"
+#include "kernel/heap.h"
+#include "kernel/iommu.h"
+#include "kernel/lib/errno.h"
+#include "kernel/log.h"
+#include "kernel/machine.h"
+#include "kernel/machine_pci.h"
+#include "kernel/pcpu.h"
+#include "kernel/pt.h"
+#include "kernel/stage2.h"
+
+#define HOST_WINDOWS_MAX 64u
+#define MOVES_MAX        64u /* of a function's memory: each leaves tables behind until the VM's end */
+#define GUEST_MESSAGE(address, data) ((uint64_t)(uint32_t)(address) << 32 | (data))
+
+static struct machine_function *given; /* changed by the control thread, read in faults */
+static struct lock given_lock;
+
+/* Windows to device memory are for good, so a device that is given again gets the old one. */
+static struct host_window {
+    hpa_t hpa;
+    uint64_t size;
+    volatile uint8_t *at;
+} host_windows[HOST_WINDOWS_MAX];
+
+static volatile uint8_t *map_host(hpa_t hpa, uint64_t size)
+{
+    for (struct host_window *w = host_windows; w < host_windows + HOST_WINDOWS_MAX; w++) {
+        if (w->at && (w->hpa.value != hpa.value || w->size != size))
+            continue;
+        if (!w->at)
+            *w = (struct host_window){hpa, size, arch_map_device(hpa, size)};
+        return w->at;
+    }
+    return NULL;
+}
+
+static uint16_t capability(const struct machine_function *f, enum pci_capability which)
+{
+    return f->host->capabilities[which];
+}
+
+/* --- configuration --- */
+
+static uint32_t hardware_config_read(void *hardware, unsigned offset)
+{
+    const struct machine_function *f = hardware;
+
+    return pci_config_read(f->host->address, offset, 4);
+}
+
+static void set_master(void *hardware, bool is_master)
+{
+    struct machine_function *f = hardware;
+    uint64_t flags = arch_irq_save();
+
+    lock_acquire(&given_lock);
+    pci_set_master(f->host->address, is_master && !f->is_silenced);
+    lock_release(&given_lock);
+    arch_irq_restore(flags);
+}
+
+/* --- memory --- */
+
+static bool has_trapped(const struct machine_function *f, unsigned bar, uint64_t offset, unsigned width)
+{
+    return offset >= f->trapped_first[bar] &&
+           range_fits(offset - f->trapped_first[bar], width, f->trapped_bytes[bar]);
+}
+
+static uint64_t memory_read(void *hardware, unsigned bar, uint64_t offset, unsigned width)
+{
+    const struct machine_function *f = hardware;
+    volatile const uint8_t *at = f->trapped[bar] + (offset - f->trapped_first[bar]);
+
+    if (!has_trapped(f, bar, offset, width))
+        return UINT64_MAX;
+    switch (width) {
+    case 1:
+        return *at;
+    case 2:
+        return *(volatile const uint16_t *)at;
+    case 4:
+        return *(volatile const uint32_t *)at;
+    default:
+        return *(volatile const uint64_t *)at;
+    }
+}
+
+static void memory_write(void *hardware, unsigned bar, uint64_t offset, unsigned width, uint64_t value)
+{
+    const struct machine_function *f = hardware;
+    volatile uint8_t *at = f->trapped[bar] + (offset - f->trapped_first[bar]);
+
+    if (!has_trapped(f, bar, offset, width))
+        return;
+    switch (width) {
+    case 1:
+        *at = (uint8_t)value;
+        break;
+    case 2:
+        *(volatile uint16_t *)at = (uint16_t)value;
+        break;
+    case 4:
+        *(volatile uint32_t *)at = (uint32_t)value;
+        break;
+    default:
+        *(volatile uint64_t *)at = value;
+    }
+}
+
+/* The pages of a BAR on one side of what is trapped. */
+static int map_part(struct machine_function *f, unsigned bar, uint64_t first, uint64_t end)
+{
+    hpa_t hpa = HPA(f->host->bars[bar].address + first);
+
+    return first < end ? stage2_map_device(f->vm->stage2, GPA(f->placed[bar] + first), hpa, end - first) : 0;
+}
+
+static void unmap_bar(struct machine_function *f, unsigned bar)
+{
+    uint64_t size = ALIGN_UP(f->host->bars[bar].size, PAGE_SIZE);
+
+    if (f->placed[bar] != PCI_BAR_NOWHERE && pt_unmap(f->vm->stage2, f->placed[bar], size) != 0)
+        log_warn("pci", PCI_ADDRESS_FORMAT ": no memory to move it", PCI_ADDRESS_ARGS(f->host->address));
+    f->placed[bar] = PCI_BAR_NOWHERE;
+}
+
+static void place_bar(void *hardware, unsigned bar, uint64_t address)
+{
+    struct machine_function *f = hardware;
+    uint64_t first = f->trapped_first[bar], end = first + f->trapped_bytes[bar];
+    uint64_t size = f->host->bars[bar].size;
+
+    if (f->moves++ >= MOVES_MAX)
+        return;
+    unmap_bar(f, bar);
+    f->placed[bar] = address;
+    if (size < PAGE_SIZE)
+        return; /* all of it is trapped */
+    if (map_part(f, bar, 0, first) != 0 || map_part(f, bar, end, size) != 0) {
+        unmap_bar(f, bar);
+        log_warn("pci", PCI_ADDRESS_FORMAT ": its memory cannot be at %#lx", PCI_ADDRESS_ARGS(f->host->address), address);
+    }
+}
+
+/* --- interrupts --- */
+
+/* An interrupt handler: what the device sent becomes what the guest had told it to send. */
+static void deliver(void *context)
+{
+    const struct machine_message *m = context;
+    uint64_t guest = __atomic_load_n(&m->guest, __ATOMIC_RELAXED);
+
+    if (guest != 0)
+        (void)apic_bus_send_msi(&m->vm->platform->apic_bus, guest >> 32, (uint32_t)guest);
+}
+
+static int prepare(struct machine_function *f, struct machine_message *m, struct iommu_message *host)
+{
+    struct iommu_route route = {.is_level = false};
+    int error;
+
+    m->irq.handler = deliver;
+    m->irq.context = m;
+    m->vm = f->vm;
+    error = device_irq_take(&m->irq, f->vm->config->cpus);
+    if (error)
+        return error;
+    route.apic_id = pcpus[m->irq.cpu].apic_id;
+    route.vector = m->irq.vector;
+    error = iommu_ops->interrupts_create(f->host->address, 1, &m->interrupts);
+    if (!error)
+        error = iommu_ops->interrupts_route(m->interrupts, 0, &route, host);
+    if (!error)
+        return 0;
+    device_irq_release(&m->irq);
+    if (m->interrupts)
+        iommu_ops->interrupts_destroy(m->interrupts);
+    m->interrupts = NULL;
+    return error;
+}
+
+static void retire(struct machine_message *m)
+{
+    if (!m->interrupts)
+        return;
+    iommu_ops->interrupts_destroy(m->interrupts);
+    m->interrupts = NULL;
+    device_irq_release(&m->irq);
+}
+
+/* What the guest's message means; an address beyond 4 GiB is none of an interrupt's. */
+static void set_guest_message(struct machine_message *m, const struct pci_message *message)
+{
+    bool is_interrupt = message->address >> 32 == 0;
+
+    __atomic_store_n(&m->guest, is_interrupt ? GUEST_MESSAGE(message->address, message->data) : 0, __ATOMIC_RELAXED);
+}
+
+static void complain(const struct machine_function *f)
+{
+    log_warn("pci", PCI_ADDRESS_FORMAT ": no room for its interrupt", PCI_ADDRESS_ARGS(f->host->address));
+}
+
+/* --- MSI --- */
+
+static void write_msi(const struct machine_function *f, const struct iommu_message *message)
+{
+    struct pci_address a = f->host->address;
+    unsigned cap = capability(f, PCI_CAP_MSI);
+    bool is_64 = pci_config_read(a, cap + PCI_MSI_CONTROL, 2) & PCI_MSI_CONTROL_64;
+
+    pci_config_write(a, cap + 4, 4, (uint32_t)message->address);
+    if (is_64)
+        pci_config_write(a, cap + 8, 4, (uint32_t)(message->address >> 32));
+    pci_config_write(a, cap + (is_64 ? 12 : 8), 2, (uint16_t)message->data);
+}
+
+static void enable_msi(const struct machine_function *f, bool is_on)
+{
+    if (capability(f, PCI_CAP_MSI))
+        pci_config_write(f->host->address, capability(f, PCI_CAP_MSI) + PCI_MSI_CONTROL, 2,
+                         is_on ? PCI_MSI_CONTROL_ENABLE : 0);
+}
+
+static void set_msi(void *hardware, const struct pci_message *message)
+{
+    struct machine_function *f = hardware;
+    struct machine_message *m = &f->messages[0];
+    struct iommu_message host;
+
+    if (!message) {
+        enable_msi(f, false);
+        return;
+    }
+    set_guest_message(m, message);
+    if (!m->interrupts) {
+        if (prepare(f, m, &host) != 0) {
+            complain(f);
+            return;
+        }
+        write_msi(f, &host);
+    }
+    enable_msi(f, true);
+}
+
+/* --- MSI-X --- */
+
+static void write_entry(struct machine_function *f, unsigned index, unsigned word, uint32_t value)
+{
+    uint64_t offset = f->device.msix_table + index * PCI_MSIX_ENTRY_BYTES + 4 * word;
+
+    memory_write(f, f->device.msix_bar, offset, 4, value);
+}
+
+enum { WORD_ADDRESS, WORD_UPPER, WORD_DATA, WORD_CONTROL };
+#define VECTOR_MASKED 1u
+
+static void set_msix(void *hardware, unsigned index, const struct pci_message *message)
+{
+    struct machine_function *f = hardware;
+    struct machine_message *m = &f->messages[index];
+    struct iommu_message host;
+
+    if (!message) {
+        write_entry(f, index, WORD_CONTROL, VECTOR_MASKED);
+        return;
+    }
+    set_guest_message(m, message);
+    if (!m->interrupts) {
+        if (prepare(f, m, &host) != 0) {
+            complain(f);
+            return;
+        }
+        write_entry(f, index, WORD_ADDRESS, (uint32_t)host.address);
+        write_entry(f, index, WORD_UPPER, (uint32_t)(host.address >> 32));
+        write_entry(f, index, WORD_DATA, host.data);
+    }
+    write_entry(f, index, WORD_CONTROL, 0);
+}
+
+static void set_msix_control(void *hardware, uint16_t control)
+{
+    struct machine_function *f = hardware;
+
+    if (capability(f, PCI_CAP_MSIX))
+        pci_config_write(f->host->address, capability(f, PCI_CAP_MSIX) + PCI_MSIX_CONTROL, 2, control);
+}
+
+static const struct pci_hardware_ops hardware_ops = {
+    hardware_config_read, set_master, place_bar, memory_read, memory_write, set_msi, set_msix, set_msix_control,
+};
+
+/* --- life --- */
+
+/* The hypervisor's own view of what no guest gets: the table of messages; registers that share a page with others'. */
+static bool trap(struct machine_function *f, unsigned bar, uint64_t first, uint64_t size)
+{
+    f->trapped_first[bar] = first;
+    f->trapped_bytes[bar] = size;
+    f->trapped[bar] = size ? map_host(HPA(f->host->bars[bar].address + first), size) : NULL;
+    return size == 0 || f->trapped[bar];
+}
+
+static bool trap_registers(struct machine_function *f)
+{
+    uint64_t first, size;
+
+    pci_passthrough_msix_pages(&f->device, &first, &size);
+    for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
+        const struct pci_bar *bar = &f->host->bars[i];
+        bool has_table = size > 0 && i == f->device.msix_bar;
+        bool is_done = true;
+
+        f->placed[i] = PCI_BAR_NOWHERE;
+        if (bar->kind < PCI_BAR_MEMORY || bar->size == 0)
+            continue;
+        if (bar->size < PAGE_SIZE)
+            is_done = trap(f, i, 0, bar->size);
+        else if (has_table)
+            is_done = trap(f, i, first, size);
+        if (!is_done || bar->address == 0)
+            return false;
+    }
+    return true;
+}
+
+static bool fill(struct machine_function *f, const struct pci_passthrough_layout *layout)
+{
+    unsigned count = pci_passthrough_msix_count(&hardware_ops, f, layout);
+
+    f->message_count = MAX(count, 1u);
+    f->messages = heap_alloc(f->message_count * sizeof *f->messages);
+    f->entries = heap_alloc(f->message_count * sizeof *f->entries);
+    if (!f->messages || !f->entries)
+        return false;
+    pci_passthrough_init(&f->device, &hardware_ops, f, layout, f->entries);
+    return trap_registers(f);
+}
+
+static void set_given(struct machine_function **link, struct machine_function *value)
+{
+    uint64_t flags = arch_irq_save();
+
+    lock_acquire(&given_lock);
+    *link = value;
+    lock_release(&given_lock);
+    arch_irq_restore(flags);
+}
+
+struct machine_function *machine_function_create(struct vm *vm, const struct pci_function *host,
+                                                 const struct pci_passthrough_layout *layout)
+{
+    struct machine_function *f = heap_alloc(sizeof *f);
+
+    if (!f)
+        return NULL;
+    f->vm = vm;
+    f->host = host;
+    f->next = given;
+    set_given(&given, f);
+    if (fill(f, layout))
+        return f;
+    machine_function_destroy(f);
+    return NULL;
+}
+
+/* Decoding stays on: what the guest maps must always answer. Its pin would reach nobody. */
+void machine_function_start(struct machine_function *f)
+{
+    uint32_t command = pci_config_read(f->host->address, PCI_COMMAND, 2);
+
+    enable_msi(f, false);
+    set_msix_control(f, 0);
+    for (unsigned i = 0; i < f->device.msix_count; i++)
+        write_entry(f, i, WORD_CONTROL, VECTOR_MASKED);
+    command &= ~(PCI_COMMAND_MASTER | PCI_COMMAND_IO);
+    pci_config_write(f->host->address, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
+}
+
+void machine_function_stop(struct machine_function *f)
+{
+    pci_set_master(f->host->address, false);
+    enable_msi(f, false);
+    set_msix_control(f, 0);
+    for (unsigned i = 0; i < f->message_count; i++)
+        retire(&f->messages[i]);
+}
+
+void machine_function_destroy(struct machine_function *f)
+{
+    struct machine_function **link = &given;
+
+    while (*link != f)
+        link = &(*link)->next;
+    set_given(link, f->next);
+    heap_free(f->entries);
+    heap_free(f->messages);
+    heap_free(f);
+}
+
+struct machine_function *machine_function_find(struct pci_address address)
+{
+    for (struct machine_function *f = given; f; f = f->next)
+        if (pci_is_same(f->host->address, address))
+            return f;
+    return NULL;
+}
+
+/* The requester may be a bridge in between, which is then silenced alone: the device behind it is who it forwards for. */
+void machine_pci_on_fault(const struct iommu_fault *fault)
+{
+    struct machine_function *f;
+    uint64_t flags;
+
+    if (!fault->is_final)
+        return;
+    flags = arch_irq_save();
+    lock_acquire(&given_lock);
+    pci_set_master(fault->requester, false);
+    f = machine_function_find(fault->requester);
+    if (f)
+        f->is_silenced = true;
+    lock_release(&given_lock);
+    arch_irq_restore(flags);
+}

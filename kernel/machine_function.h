@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One PCI function in a guest's hands: what the guest sees, joined to the hardware. For machine_pci.c. */
+#ifndef KERNEL_MACHINE_FUNCTION_H
+#define KERNEL_MACHINE_FUNCTION_H
+
+#include "arch/x86/device_irq.h"
+#include "drivers/host/pci.h"
+#include "drivers/virt/pci_passthrough.h"
+#include "kernel/vm.h"
+
+struct iommu_interrupts;
+
+/* An interrupt that the device sends, and what it means to the guest. */
+struct machine_message {
+    struct device_irq irq;
+    struct iommu_interrupts *interrupts; /* NULL: not yet used */
+    struct vm *vm;
+    uint64_t guest; /* atomic: address 63:32, data 31:0; 0: nothing */
+};
+
+struct machine_function {
+    struct vm *vm;
+    const struct pci_function *host;
+    struct pci_passthrough device;
+    uint64_t placed[PCI_BARS_MAX];   /* as mapped */
+    volatile uint8_t *trapped[PCI_BARS_MAX]; /* of each BAR, where the hypervisor sees what is not mapped */
+    uint64_t trapped_first[PCI_BARS_MAX], trapped_bytes[PCI_BARS_MAX];
+    struct machine_message *messages;
+    unsigned message_count;
+    struct pci_msix_entry *entries;
+    bool is_silenced;                /* it may not be bus master any more */
+    unsigned moves;                  /* of its memory */
+    struct machine_function *next;
+};
+
+/* On the list of those that are given away from then on. NULL: out of memory, or BARs have no address. */
+struct machine_function *machine_function_create(struct vm *vm, const struct pci_function *host,
+                                                 const struct pci_passthrough_layout *layout);
+/* It answers at its addresses; the guest may make it bus master. */
+void machine_function_start(struct machine_function *f);
+/* No interrupt of it starts any more. */
+void machine_function_stop(struct machine_function *f);
+void machine_function_destroy(struct machine_function *f);
+
+struct machine_function *machine_function_find(struct pci_address address);
+
+#endif

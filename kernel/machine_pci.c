@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest's PCI bus, and how functions get on it and off again. A function is with one VM at most.
+ *
+ * Order: it is reset and quiet before the guest's memory is mapped for it; it may become bus master
+ * only when it is confined; in reverse at the end.
+ */
+#include "kernel/machine_pci.h"
+#include "arch/x86/guest/layout.h"
+#include "drivers/host/pci.h"
+#include "drivers/host/pci_reset.h"
+#include "drivers/pci_regs.h"
+#include "kernel/control.h"
+#include "kernel/heap.h"
+#include "kernel/iommu.h"
+#include "kernel/lib/errno.h"
+#include "kernel/log.h"
+#include "kernel/machine.h"
+#include "kernel/machine_function.h"
+#include "kernel/shell.h"
+
+#define HIGH_BAR_BYTES MIB(64) /* from here on a 64-bit BAR lies above 4 GiB */
+#define POLLS_PER_SECOND 10u
+
+struct machine_pci {
+    struct pci_host host;
+    struct pci_window low, high;
+    struct iommu_domain *domain;
+    struct machine_function *functions[VM_DEVICES_MAX];
+    unsigned count;
+    bool has_high_window;
+    uint64_t next_low, next_high; /* where the next BAR may lie */
+};
+
+static int refuse(struct vm *vm, struct pci_address a, const char *why)
+{
+    vm_config_refuse((struct vm_config *)vm->config, "device " PCI_ADDRESS_FORMAT ": %s", PCI_ADDRESS_ARGS(a), why);
+    return -EINVAL;
+}
+
+/* --- may it be given away? --- */
+
+static bool is_given(const struct pci_function *f)
+{
+    return machine_function_find(f->address) != NULL;
+}
+
+static const char *why_not(const struct pci_function *f)
+{
+    if (!f)
+        return "there is none";
+    if (f->is_bridge || f->base_class == PCI_CLASS_BRIDGE)
+        return "bridges are the machine's";
+    if (!iommu_ops)
+        return "no IOMMU confines it, and its DMA would reach everything";
+    if (!iommu_ops->remaps_interrupts())
+        return "the IOMMU does not remap interrupts, and it could send any";
+    if (pci_shares_group(f))
+        return "the IOMMU cannot tell it from its neighbours";
+    if (is_given(f))
+        return "another VM has it";
+    return NULL;
+}
+
+static const char *attach_error(int error)
+{
+    return error == -ENODEV  ? "no IOMMU sees it"
+           : error == -EBUSY ? "firmware does not let go of it"
+                             : "the IOMMU does not take it";
+}
+
+/* --- time --- */
+
+/* The guests of this CPU run in between. */
+static void wait(uint64_t ns)
+{
+    uint64_t end = clock_now() + clock_ticks_from_ns(ns);
+
+    while ((int64_t)(clock_now() - end) < 0)
+        control_yield();
+}
+
+/* --- DMA --- */
+
+struct attaching {
+    struct machine_pci *pci;
+    const struct pci_function *f;
+};
+
+/* Firmware needs USB controllers and displays only until somebody drives them. */
+static bool firmware_lets_go(const struct pci_function *f)
+{
+    return f->base_class == PCI_CLASS_DISPLAY ||
+           (f->base_class == PCI_CLASS_SERIAL_BUS && f->sub_class == PCI_SUBCLASS_USB);
+}
+
+static int attach_requester(void *context, struct pci_address requester)
+{
+    const struct attaching *a = context;
+    struct iommu_device device = {requester, firmware_lets_go(a->f)};
+
+    return iommu_ops->attach(a->pci->domain, &device);
+}
+
+/* All of them, whatever comes of each. */
+static int detach_requester(void *context, struct pci_address requester)
+{
+    struct attaching *a = context;
+    int error = iommu_ops->detach(a->pci->domain, requester);
+
+    if (error == -EIO)
+        a->f = NULL;
+    return 0;
+}
+
+static int detach(struct machine_pci *pci, const struct pci_function *f)
+{
+    struct attaching a = {pci, f};
+
+    (void)pci_visit_requesters(f, detach_requester, &a);
+    return a.f ? 0 : -EIO;
+}
+
+static int make_domain(struct vm *vm, struct machine_pci *pci)
+{
+    int error = iommu_ops->domain_create(vm->name, IOMMU_TRANSLATED, &pci->domain);
+
+    if (error)
+        return error;
+    error = iommu_map_guest(pci->domain, &vm->mem);
+    if (error) {
+        iommu_ops->domain_destroy(pci->domain);
+        pci->domain = NULL;
+    }
+    return error;
+}
+
+/* --- where BARs lie at first --- */
+
+static bool take_room(uint64_t *next, uint64_t end, struct pci_passthrough_bar *bar)
+{
+    uint64_t start = ALIGN_UP(*next, bar->size);
+
+    if (start > end || bar->size > end - start)
+        return false;
+    bar->start = start;
+    *next = start + MAX(bar->size, PAGE_SIZE); /* no two in one page */
+    return true;
+}
+
+static bool place_bar(struct machine_pci *pci, struct pci_passthrough_bar *bar)
+{
+    if (bar->is_64 && bar->size >= HIGH_BAR_BYTES && pci->has_high_window)
+        return take_room(&pci->next_high, GUEST_PCI_HIGH_BASE + GUEST_PCI_HIGH_BYTES, bar);
+    return take_room(&pci->next_low, GUEST_PCI_BASE + (uint64_t)GUEST_PCI_BYTES, bar);
+}
+
+static bool fill_layout(struct machine_pci *pci, const struct pci_function *f, struct pci_passthrough_layout *layout)
+{
+    *layout = (struct pci_passthrough_layout){
+        .windows = {{GUEST_PCI_BASE, GUEST_PCI_BYTES}},
+        .msix = (uint8_t)f->capabilities[PCI_CAP_MSIX],
+    };
+    if (pci->has_high_window)
+        layout->windows[1] = (struct pci_passthrough_window){GUEST_PCI_HIGH_BASE, GUEST_PCI_HIGH_BYTES};
+    for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
+        const struct pci_bar *bar = &f->bars[i];
+
+        if (bar->kind < PCI_BAR_MEMORY)
+            continue;
+        layout->bars[i] = (struct pci_passthrough_bar){
+            .size = bar->size, .is_64 = bar->kind == PCI_BAR_MEMORY_64, .is_prefetchable = bar->is_prefetchable};
+        if (!place_bar(pci, &layout->bars[i]))
+            return false;
+    }
+    return true;
+}
+
+/* --- one function --- */
+
+static int add_to_bus(struct vm *vm, const struct pci_function *f)
+{
+    struct machine_pci *pci = vm->platform->pci;
+    struct pci_passthrough_layout layout;
+    struct machine_function *function;
+    struct pci_slot slot = {&pci_passthrough_ops, NULL};
+
+    if (!fill_layout(pci, f, &layout))
+        return refuse(vm, f->address, "its registers do not fit into the guest's PCI windows");
+    function = machine_function_create(vm, f, &layout);
+    if (!function)
+        return refuse(vm, f->address, "no memory for it, or its registers have no address");
+    pci->functions[pci->count++] = function;
+    slot.device = &function->device;
+    return pci_host_add(&pci->host, pci->count, &slot);
+}
+
+static int give(struct vm *vm, struct pci_address address)
+{
+    struct machine_pci *pci = vm->platform->pci;
+    const struct pci_function *f = pci_find(address);
+    struct attaching a = {pci, f};
+    const char *why = why_not(f);
+    int error;
+
+    if (why)
+        return refuse(vm, address, why);
+    if (!pci_reset(f, wait))
+        log_warn("pci", PCI_ADDRESS_FORMAT ": it has no reset: what its last owner left stays", PCI_ADDRESS_ARGS(address));
+    error = add_to_bus(vm, f);
+    if (error)
+        return error;
+    error = pci_visit_requesters(f, attach_requester, &a);
+    if (error)
+        return refuse(vm, address, attach_error(error));
+    machine_function_start(pci->functions[pci->count - 1]);
+    log_info("pci", PCI_ADDRESS_FORMAT " is %s's 00:%02x.0", PCI_ADDRESS_ARGS(address), vm->name, pci->count);
+    return 0;
+}
+
+/* --- the bus --- */
+
+static int place_regions(struct vm *vm, struct machine_pci *pci)
+{
+    struct io_region ports = {"pci", PCI_HOST_PORT, PCI_HOST_PORTS, IO_WIDTH_1 | IO_WIDTH_2 | IO_WIDTH_4, &pci_host_ops,
+                              &pci->host, &vm->device_lock};
+    struct io_region low = {"pci", GUEST_PCI_BASE, GUEST_PCI_BYTES, IO_WIDTH_ANY, &pci_window_ops, &pci->low,
+                            &vm->device_lock};
+    struct io_region high = {"pci", GUEST_PCI_HIGH_BASE, GUEST_PCI_HIGH_BYTES, IO_WIDTH_ANY, &pci_window_ops,
+                             &pci->high, &vm->device_lock};
+    int error = io_bus_add(&vm->ports, &ports);
+
+    error = error ? error : io_bus_add(&vm->mmio, &low);
+    if (pci->has_high_window)
+        error = error ? error : io_bus_add(&vm->mmio, &high);
+    return error;
+}
+
+static void init_bus(struct vm *vm, struct machine_pci *pci, const struct io_region *neighbour)
+{
+    uint64_t ram_end = GUEST_HOLE_END + guest_ram_above_hole(vm->config->memory);
+
+    pci_host_init(&pci->host, neighbour);
+    pci->has_high_window = vm->vcpus[0]->physical_bits >= GUEST_PCI_HIGH_BITS && ram_end <= GUEST_PCI_HIGH_BASE;
+    pci->low = (struct pci_window){&pci->host, GUEST_PCI_BASE};
+    pci->high = (struct pci_window){&pci->host, GUEST_PCI_HIGH_BASE};
+    pci->next_low = GUEST_PCI_BASE;
+    pci->next_high = GUEST_PCI_HIGH_BASE;
+}
+
+bool machine_pci_has_high_window(const struct vm *vm)
+{
+    return vm->platform->pci && vm->platform->pci->has_high_window;
+}
+
+int machine_pci_create(struct vm *vm, const struct io_region *neighbour)
+{
+    const struct vm_config *config = vm->config;
+    struct machine_pci *pci = heap_alloc(sizeof *pci);
+    int error = pci ? 0 : -ENOMEM;
+
+    vm->platform->pci = pci;
+    if (!error) {
+        init_bus(vm, pci, neighbour);
+        error = place_regions(vm, pci);
+    }
+    if (!error && iommu_ops)
+        error = make_domain(vm, pci);
+    if (error) {
+        vm_config_refuse((struct vm_config *)config, "no memory for its PCI bus");
+        return error;
+    }
+    for (unsigned i = 0; i < config->device_count && !error; i++)
+        error = give(vm, config->devices[i]);
+    return error;
+}
+
+/* What a unit that does not answer may still do is known to nobody: the domain is then kept, too. */
+int machine_pci_detach(struct vm *vm)
+{
+    struct machine_pci *pci = vm->platform ? vm->platform->pci : NULL;
+    int error = 0;
+
+    if (!pci)
+        return 0;
+    for (unsigned i = pci->count; i-- > 0;) {
+        const struct pci_function *f = pci->functions[i]->host;
+
+        machine_function_stop(pci->functions[i]);
+        (void)pci_reset(f, wait);
+        if (detach(pci, f) != 0)
+            error = -EIO;
+    }
+    if (!error && pci->domain)
+        iommu_ops->domain_destroy(pci->domain);
+    return error;
+}
+
+void machine_pci_free(struct vm *vm)
+{
+    struct machine_pci *pci = vm->platform ? vm->platform->pci : NULL;
+
+    if (!pci)
+        return;
+    while (pci->count > 0)
+        machine_function_destroy(pci->functions[--pci->count]);
+    heap_free(pci);
+}
+
+/* --- faults --- */
+
+static struct timer poll_timer;
+
+static void poll(void *context)
+{
+    (void)context;
+    iommu_ops->poll();
+    timer_arm(&poll_timer, clock_now() + clock_hz() / POLLS_PER_SECOND);
+}
+
+/* --- the shell --- */
+
+static void put_line(void *context, const char *text)
+{
+    (void)context;
+    shell_print("%s", text);
+}
+
+static void show_pci(const struct shell_call *call)
+{
+    (void)call;
+    pci_list(put_line, NULL);
+}
+
+static void show_iommu(const struct shell_call *call)
+{
+    int error = iommu_list(put_line, NULL);
+
+    (void)call;
+    if (error == -ENODEV)
+        shell_print("there is no IOMMU, or it is not used: any device reaches all memory");
+    else if (error)
+        shell_print("the IOMMU does not hold what was written to it");
+}
+
+static const struct shell_command commands[] = {
+    {"pci", {{SHELL_NOTHING, NULL}}, "the machine's PCI functions", show_pci},
+    {"iommu", {{SHELL_NOTHING, NULL}}, "which memory each device reaches, read back from the hardware", show_iommu},
+};
+
+void machine_pci_init(void)
+{
+    shell_add_commands(commands, ARRAY_SIZE(commands));
+    timer_init(&poll_timer, poll, NULL);
+    if (iommu_ops)
+        poll(NULL);
+}

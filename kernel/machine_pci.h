@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The composition root's part that gives PCI functions to guests: between the host's functions, the
+ * IOMMU, the guest's bridge, its second-level tables and its local APICs. Control thread, but for
+ * what is marked otherwise.
+ */
+#ifndef KERNEL_MACHINE_PCI_H
+#define KERNEL_MACHINE_PCI_H
+
+#include "kernel/vm.h"
+
+struct io_region;
+struct iommu_fault;
+
+/* Once, when timers work: looks for faults from now on; adds the shell's commands. */
+void machine_pci_init(void);
+
+/*
+ * Gives vm the devices of its description, on a bus that its ports and memory get. Its RAM and its
+ * other devices are there; its buses are not frozen. Else it is refused: -EINVAL, -ENOMEM, …
+ */
+MUST_CHECK int machine_pci_create(struct vm *vm, const struct io_region *neighbour);
+
+/* Is there a bus, and has it a window above 4 GiB? */
+bool machine_pci_has_high_window(const struct vm *vm);
+
+/*
+ * Takes them back: they reach nothing of it, and send it nothing. -EIO: the IOMMU does not answer, and
+ * the VM's memory must not be used for anything else. sched_synchronize() before machine_pci_free().
+ */
+MUST_CHECK int machine_pci_detach(struct vm *vm);
+void machine_pci_free(struct vm *vm);
+
+/* Any CPU: a device has done too often what it may not do. */
+void machine_pci_on_fault(const struct iommu_fault *fault);
+
+#endif
