@@ -32,7 +32,7 @@ static int tear_down(void **state)
 
 static void build(unsigned vcpus, unsigned virtios)
 {
-    struct acpi_request request = {vcpus, virtios};
+    struct acpi_request request = {.vcpu_count = vcpus, .virtio_count = virtios, .has_pci = true, .has_high_pci = true};
     gpa_t at;
 
     assert_int_equal(acpi_tables_build(&request, &guest.mem, &at), 0);
@@ -169,8 +169,9 @@ static void madt_lists_every_cpu_and_one_ioapic(void **state)
 
 static void refuses_bad_requests(void **state)
 {
-    static const struct acpi_request bad[] = {{0, 1}, {65, 1}, {1, GUEST_VIRTIO_MAX + 1}};
-    struct acpi_request good = {1, 1};
+    static const struct acpi_request bad[] = {
+        {0, 1, false, false}, {65, 1, false, false}, {1, GUEST_VIRTIO_MAX + 1, false, false}};
+    struct acpi_request good = {1, 1, false, false};
     gpa_t at;
 
     (void)state;
@@ -297,7 +298,10 @@ static void dsdt_disassembles_to_what_was_meant(void)
         "0xD0000000,         // Address Base", "0x00000200,         // Address Length",
         "Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive",
         "0x00000010,",
-        "Device (VR07)", "Name (_UID, 0x07)", "0xD0007000,         // Address Base", "0x00000017,",
+        "Device (VR07)", "Device (PCI0)", "EisaId (\"PNP0A03\")", "Name (_BBN, Zero)", "WordBusNumber (ResourceProducer",
+        "0x00000000C0000000, // Range Minimum", "0x00000000CFFFFFFF, // Range Maximum",
+        "0x0000004000000000, // Range Minimum", "0x0000005FFFFFFFFF, // Range Maximum", "0x0000002000000000, // Length",
+        "Name (_PRT, Package (0x00)", "Name (_UID, 0x07)", "0xD0007000,         // Address Base", "0x00000017,",
     };
     const char *text = disassemble("dsdt");
 

@@ -415,6 +415,49 @@ static void bad_cards_say_what_was_expected(void **state)
     }
 }
 
+static void devices_are_read(void **state)
+{
+    struct vm_config vm = {.devices_text = "00:03.0,0001:fF:1f.7"};
+
+    (void)state;
+    vm_config_read_devices(&vm);
+    assert_false(vm.refused);
+    assert_int_equal(vm.device_count, 2);
+    assert_int_equal(vm.devices[0].devfn, 0x18);
+    assert_int_equal(vm.devices[1].segment, 1);
+    assert_int_equal(vm.devices[1].bus, 0xff);
+    assert_int_equal(vm.devices[1].devfn, 0xff);
+}
+
+static void bad_devices_say_what_was_expected(void **state)
+{
+    static const struct {
+        const char *text, *why;
+    } rows[] = {
+        {"00:03", "expected PCI functions"},
+        {"00:20.0", "expected PCI functions"},
+        {"00:03.8", "expected PCI functions"},
+        {"0:3.0", "expected PCI functions"},
+        {"00:03.0,", "expected PCI functions"},
+        {",00:03.0", "expected PCI functions"},
+        {"00:03.0 00:04.0", "expected PCI functions"},
+        {"000:00:03.0", "expected PCI functions"},
+        {"00:03.0,0000:00:03.0", "named twice"},
+        {"00:01.0,00:02.0,00:03.0,00:04.0,00:05.0,00:06.0,00:07.0,00:08.0,00:09.0", "more than 8"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct vm_config vm = {.name = "web"};
+
+        strcpy(vm.devices_text, rows[i].text);
+        vm_config_read_devices(&vm);
+        assert_true(vm.refused);
+        if (!strstr(vm.reason.text, rows[i].why))
+            fail_msg("%s: said \"%s\"", rows[i].text, vm.reason.text);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
@@ -436,6 +479,8 @@ int main(void)
         TEST(a_card_needs_a_switch_only),
         TEST(cards_of_a_vm_have_their_own_addresses),
         TEST(bad_cards_say_what_was_expected),
+        TEST(devices_are_read),
+        TEST(bad_devices_say_what_was_expected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
