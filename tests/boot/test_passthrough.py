@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from ringmaster import TREE
 from ringmaster.machines import QemuTcg
-from vms import POWER_OFF, linux, options, stopped
+from vms import POWER_OFF, guest, linux, options, stopped
 
 pytestmark = [pytest.mark.tcg, pytest.mark.slow]
 
@@ -24,18 +24,18 @@ def make_disk_image(tmp_path):
     return path
 
 
-def machine_with(*devices, drives=(), iommu=IOMMU):
-    """QEMU's q35 with these -device arguments, and an image as the drive of each name."""
+def machine_with(*devices, drives=(), arguments=()):
+    """QEMU's q35 with these -device arguments, an image as the drive of each name, and other arguments."""
 
     class Variant(QemuTcg):
         def command(self, serial, workdir):
-            arguments = super().command(serial, workdir)
-            at = next(i for i, argument in enumerate(arguments) if argument.startswith("intel-iommu"))
-            words = [word for device in ([iommu] if iommu else []) + list(devices) for word in ("-device", device)]
+            command = super().command(serial, workdir)
+            at = next(i for i, argument in enumerate(command) if argument.startswith("intel-iommu"))
+            words = [*arguments, *(word for device in (IOMMU, *devices) for word in ("-device", device))]
             for name, path in drives:
                 words += ["-drive", f"if=none,id={name},format=raw,file={self.escaped(path)}"]
-            arguments[at - 1:at + 1] = words
-            return arguments
+            command[at - 1:at + 1] = words
+            return command
 
     return Variant
 
@@ -59,3 +59,100 @@ def test_a_disk(boot, disk_image, device, address, disk):
     machine.expect(stopped("linux", "shutdown"))
     machine.succeed()
     machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*refused")
+
+
+def refused(name, why):
+    return rf'^rm: event=vm-refused vm={name} why="device 0000:[^"]*{why}'
+
+
+def hostile(address, name="hostile"):
+    return guest(name, "edu.elf", extra=f'devices = ["{address}"]')
+
+
+EDU = "edu,addr=7,dma_mask=0xffffffffffffffff"
+
+
+def test_dma_elsewhere_is_refused(boot, disk_image):
+    """A device that goes on is silenced; who has another one, or none, notices nothing."""
+    machine = boot(POWER_OFF + hostile("00:07.0") + with_device("00:05.0", "rm.test=pci-disk disk=nvme0n1 mib=8"),
+                   machine=machine_with(EDU, NVME, drives=[("disk", disk_image)]), memory=768, cpus=2)
+    machine.expect_in_any_order(
+        r"GUEST: dma ok", r"iommu: .*0000:00:07.0.*0x1000000", r"GUEST: tried fee00000", stopped("hostile", "debug-exit status=0"),
+        r"GUEST: disk ok", r"GUEST: all ok", stopped("linux", "shutdown"))
+    machine.succeed()
+    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*00:05.0")
+
+
+def test_without_an_iommu_it_is_refused(boot):
+    machine = boot(options(iommu="off") + hostile("00:07.0"), machine=machine_with(EDU))
+    machine.expect(refused("hostile", "no IOMMU confines it"))
+    machine.fail()
+
+
+def test_what_cannot_be_given(boot):
+    machine = boot(POWER_OFF + hostile("00:1e.0", "nobody") + hostile("00:00.0", "bridge") + hostile("00:1f.2", "shared")
+                   + hostile("00:07.0", "first") + hostile("00:07.0", "second"), machine=machine_with(EDU), cpus=2)
+    machine.expect_in_any_order(
+        refused("nobody", "there is none"), refused("bridge", "bridges are the machine's"),
+        refused("shared", "cannot tell it from its neighbours"), refused("second", "another VM has it"),
+        r"first\] GUEST: dma ok", stopped("first", "debug-exit status=0"))
+    machine.fail()
+    machine.absent(r"event=panic")
+
+
+NET = "virtio-net-pci,netdev=out,addr=8,disable-legacy=on,iommu_platform=on"
+
+
+def test_a_network_card(boot):
+    """To the outside: QEMU's user network answers as 10.0.2.2."""
+    machine = boot(POWER_OFF + with_device("00:08.0", "rm.test=pci-net ip=10.0.2.15/24 gateway=10.0.2.2"), memory=768,
+                   machine=machine_with(NET, arguments=["-netdev", "user,id=out"]))
+    machine.expect(r"GUEST: network up, 10\.0\.2\.15/24")
+    machine.expect(r"GUEST: messages: [1-9]")
+    machine.expect(r"GUEST: ping ok 10\.0\.2\.2")
+    machine.expect(stopped("linux", "shutdown"))
+    machine.succeed()
+    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*refused")
+
+
+def test_two_guests_with_a_device_each(boot, disk_image):
+    machine = boot(POWER_OFF + with_device("00:05.0", "rm.test=pci-disk disk=nvme0n1 mib=32", "one")
+                   + with_device("00:08.0", "rm.test=pci-net ip=10.0.2.15/24 gateway=10.0.2.2", "two"),
+                   machine=machine_with(NVME, NET, drives=[("disk", disk_image)], arguments=["-netdev", "user,id=out"]),
+                   memory=1024, cpus=2)
+    machine.expect_in_any_order(r"\[one\] GUEST: disk ok", r"\[one\] GUEST: all ok", stopped("one", "shutdown"),
+                                r"\[two\] GUEST: ping ok", stopped("two", "shutdown"))
+    machine.succeed()
+    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*refused")
+
+
+def test_the_next_guest_gets_it(boot, disk_image):
+    """Restarted, destroyed while it works, and given to another VM: each finds a disk as new."""
+    disk = "rm.test=pci-disk disk=nvme0n1 mib=8"
+    machine = boot(with_device("00:05.0", disk, "one") + with_device("00:05.0", disk, "two"), memory=1024,
+                   machine=machine_with(NVME, drives=[("disk", disk_image)]))
+    machine.expect(refused("two", "another VM has it"))
+    machine.expect(r"\[one\] GUEST: all ok")
+    machine.expect(r"event=idle")
+    machine.send("vm start one\n")
+    machine.expect(r"GUEST: init up")
+    machine.send("\x010vm stop one --force\n")
+    machine.expect(stopped("one", "stopped"))
+    machine.send("vm start two\n")
+    machine.expect(r"GUEST: disk ok")
+    machine.expect(r"GUEST: all ok")
+    machine.expect(stopped("two", "shutdown"))
+    machine.send("\x01x")
+    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*refused")
+
+
+def test_the_shell_shows_functions_and_what_they_reach(boot, disk_image):
+    machine = boot(with_device("00:05.0", "") + guest("tiny", "hello-multiboot.elf"), memory=768,
+                   machine=machine_with(NVME, drives=[("disk", disk_image)]))
+    machine.expect(r"GUEST: shell ready")
+    machine.send("\x010pci\n")
+    machine.expect(r"00:05\.0 .*8086:5845|00:05\.0.*NVM|0000:00:05\.0")
+    machine.send("iommu\n")
+    machine.expect(r"0000:00:05\.0 \(linux\) rw 0x0-")
+    machine.absent(r"there is no IOMMU|does not hold")
+    machine.send("\x01x")
