@@ -2,7 +2,7 @@
 /*
  * Building a VM, step by step, and taking it apart in reverse. The wiring is here: which line goes
  * where, which port has which device. Invariant: a guest's second-level tables hold its own RAM (and
- * what its engine adds for the local APIC), nothing else.
+ * what its engine adds for the local APIC, and machine_pci.c for devices that are its own), nothing else.
  */
 #include "kernel/machine.h"
 #include "arch/arch.h"
