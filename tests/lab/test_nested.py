@@ -25,3 +25,12 @@ def test_linux_with_disk_rng_and_console(boot):
     machine.expect(stopped("linux", "shutdown"), NESTED_SECONDS)
     machine.succeed(NESTED_SECONDS)
     machine.absent(r"GUEST: FAILED|event=panic")
+
+
+def test_two_linux_guests(boot):
+    machine = boot(POWER_OFF + linux("one", cmdline="rm.test=disk") + linux("two", cmdline="rm.test=disk"), machine=NestedQemu,
+                   memory=600)
+    machine.expect_in_any_order(r"\[one\] GUEST: all ok", r"\[two\] GUEST: all ok", stopped("one", "shutdown"),
+                                stopped("two", "shutdown"), timeout=NESTED_SECONDS)
+    machine.succeed(NESTED_SECONDS)
+    machine.absent(r"GUEST: FAILED|event=panic")
