@@ -380,6 +380,16 @@ static void test_there_is_one_xcr(void **state)
     assert_int_equal(fake_cpu.xsetbv_count, 1);
 }
 
+static void test_user_mode_has_no_xsetbv(void **state)
+{
+    (void)state;
+    fake_cpu_begin();
+    f.segments[SEG_SS].attributes |= 3u << SEG_ATTR_DPL_SHIFT;
+    assert_int_equal(write_xcr(0, 1), VERDICT_RESUME);
+    fake_vcpu_assert_raised_with_code(&f, X86_GP, 0);
+    assert_int_equal(fake_cpu.xsetbv_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +416,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_every_combination_of_state_components, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_there_is_one_xcr, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_user_mode_has_no_xsetbv, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,13 +253,22 @@ static bool is_valid_xcr0(uint64_t value, uint64_t allowed)
     return !(value & avx512) || ((value & avx512) == avx512 && (value & XCR0_AVX));
 }
 
+/* Some CPUs exit before they look at the privilege. */
+static bool is_user(struct vcpu *vcpu)
+{
+    struct segment ss;
+
+    vcpu_ops->get_segment(vcpu, SEG_SS, &ss);
+    return ss.attributes >> SEG_ATTR_DPL_SHIFT & 3;
+}
+
 /* The hypervisor uses no extended state: the guest's XCR0 stays loaded while it is this CPU's. */
 enum verdict cr_handle_xsetbv(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     uint64_t value = (uint32_t)vcpu->gpr[GPR_RAX] | vcpu->gpr[GPR_RDX] << 32;
 
     (void)exit;
-    if ((uint32_t)vcpu->gpr[GPR_RCX] != 0 || !is_valid_xcr0(value, vcpu->cpuid->xcr0_allowed)) {
+    if (is_user(vcpu) || (uint32_t)vcpu->gpr[GPR_RCX] != 0 || !is_valid_xcr0(value, vcpu->cpuid->xcr0_allowed)) {
         vcpu_raise_with_code(vcpu, X86_GP, 0);
         return VERDICT_RESUME;
     }
