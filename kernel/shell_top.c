@@ -136,7 +136,8 @@ static void put_rates(struct page *page, const char *name, const char *state, ui
 
     if (memory)
         format_text(size, sizeof size, "%luM", memory >> 20);
-    put_row(page, "%-24s %-9s %8s %4lu.%lu %4lu.%lu %9lu", name, state, size, r.cpu / 10, r.cpu % 10, r.steal / 10, r.steal % 10, r.exits);
+    put_row(page, "%-24s %-9s %8s %4lu.%lu %4lu.%lu %9lu", name, state, size, r.cpu / 10, r.cpu % 10, r.steal / 10,
+            r.steal % 10, r.exits);
 }
 
 static void put_vm(struct page *page, const struct vm_slot *slot)
@@ -161,7 +162,8 @@ static void show(void)
 
     page.count = page.rows = 0;
     put(&page, HOME);
-    put_row(&page, "%-24s %-9s %8s %6s %6s %9s%s", "VM", "STATE", "MEMORY", "CPU %", "STEAL", "EXITS/S", is_plain ? "" : "   (q ends)");
+    put_row(&page, "%-24s %-9s %8s %6s %6s %9s%s", "VM", "STATE", "MEMORY", "CPU %", "STEAL", "EXITS/S",
+            is_plain ? "" : "   (q ends)");
     for (unsigned i = 0; (slot = manager_slot(i)); i++)
         put_vm(&page, slot);
     put(&page, REST_BLANK);

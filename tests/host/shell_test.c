@@ -334,7 +334,8 @@ static void test_the_managers_errors_are_explained(void **state)
     fake_manager_error = -ENOMEM;
     expect_refusal("vm create x like=db", "vm create: no memory for it");
     for (unsigned i = 0; i < 4; i++)
-        type((const char *[]){"vm create a like=db\r", "vm create b like=db\r", "vm create c like=db\r", "vm create d like=db\r"}[i]);
+        type((const char *[]){"vm create a like=db\r", "vm create b like=db\r", "vm create c like=db\r",
+                              "vm create d like=db\r"}[i]);
     run("vm create e like=db");
     expect("vm create: there are as many VMs as there can be");
 }
@@ -634,8 +635,10 @@ static void test_lines_come_above_what_is_typed(void **state)
 /* Lines of words that mean something and of bytes that do not: no crash, and only named VMs change. */
 static void test_random_lines(void **state)
 {
-    static const char *const words[] = {"vm", "start", "stop", "pause", "resume", "web", "like=web", "trace", "on", "off", "top", "exits", "help",
-                                        "\t", "q", "'", "\"", "\\", "=", "x", "--force", "-1", "create", "memory=1M", "log", "info", "list", "show"};
+    static const char *const words[] = {"vm", "start", "stop", "pause", "resume", "web", "like=web", "trace",
+                                        "on", "off", "top", "exits", "help",
+                                        "\t", "q", "'", "\"", "\\", "=", "x", "--force", "-1", "create",
+                                        "memory=1M", "log", "info", "list", "show"};
     uint32_t random = 7;
 
     (void)state;

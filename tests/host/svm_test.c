@@ -195,8 +195,10 @@ static void test_the_hosts_own_makes_exits(void **state)
 {
     (void)state;
     begin();
-    assert_true(is_intercepted(INTERCEPT_MISC1, MISC1_INTR | MISC1_NMI | MISC1_INIT | MISC1_SHUTDOWN | MISC1_IOIO_PROT | MISC1_MSR_PROT));
-    assert_true(is_intercepted(INTERCEPT_MISC2, MISC2_VMLOAD | MISC2_VMSAVE | MISC2_STGI | MISC2_CLGI | MISC2_SKINIT | MISC2_XSETBV));
+    assert_true(is_intercepted(INTERCEPT_MISC1, MISC1_INTR | MISC1_NMI | MISC1_INIT | MISC1_SHUTDOWN |
+                                                     MISC1_IOIO_PROT | MISC1_MSR_PROT));
+    assert_true(is_intercepted(INTERCEPT_MISC2, MISC2_VMLOAD | MISC2_VMSAVE | MISC2_STGI | MISC2_CLGI |
+                                                     MISC2_SKINIT | MISC2_XSETBV));
     assert_true(is_intercepted(INTERCEPT_EXCEPTION, EXCEPTIONS_TAKEN));
     assert_true(vmcb->control.v_intr & V_INTR_MASKING);
 }
@@ -222,7 +224,8 @@ static void test_the_permission_maps_follow_the_policy(void **state)
     for (unsigned i = 0; i < 3 * PAGE_SIZE; i++)
         assert_int_equal(ports[i], 0xff);
     for (unsigned i = 0; i < count; i++) {
-        bool is_kept = rows[i].index == MSR_IA32_EFER || rows[i].index == MSR_IA32_PAT || rows[i].index == MSR_IA32_TIME_STAMP_COUNTER;
+        bool is_kept = rows[i].index == MSR_IA32_EFER || rows[i].index == MSR_IA32_PAT ||
+                       rows[i].index == MSR_IA32_TIME_STAMP_COUNTER;
 
         if (rows[i].index >= 0x2000 && rows[i].index < 0xc0000000u)
             continue;

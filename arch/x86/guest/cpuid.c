@@ -36,7 +36,8 @@ struct policy_row {
 #define LEAF7_EDX (1u << 2 | 1u << 3 | 1u << 4 | 1u << 8) /* AVX512 4VNNIW 4FMAPS, fast short REP MOV, VP2INTERSECT */
 /* LAHF LZCNT SSE4A MISALIGNSSE PREFETCHW XOP FMA4 TBM; the repetitions of leaf 1, SYSCALL NX MMXEXT PAGE1GB RDTSCP LM 3DNOW. */
 #define LEAF81_ECX (1u << 0 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 11 | 1u << 16 | 1u << 21)
-#define LEAF81_EDX ((LEAF1_EDX & 0x0183f3ffu) | 1u << 11 | 1u << 20 | 1u << 22 | 1u << 26 | 1u << 27 | 1u << 29 | 1u << 30 | 1u << 31)
+#define LEAF81_EDX                                                                                                  \
+    ((LEAF1_EDX & 0x0183f3ffu) | 1u << 11 | 1u << 20 | 1u << 22 | 1u << 26 | 1u << 27 | 1u << 29 | 1u << 30 | 1u << 31)
 #define XSAVE_FEATURES (1u << 0 | 1u << 1 | 1u << 2) /* XSAVEOPT, XSAVEC, XGETBV of 1; XSAVES would need IA32_XSS */
 #define XCR0_KNOWN     0xe7u                         /* x87 SSE AVX, and the three parts of AVX-512 */
 

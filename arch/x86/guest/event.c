@@ -63,7 +63,10 @@ void vcpu_raise_with_code(struct vcpu *vcpu, uint8_t vector, uint32_t error_code
                                 .error_code = error_code});
 }
 
-/* SDM 3B, "Debug Status Register (DR6)": the breakpoints' bits are of this exception, the others stay until software clears them. */
+/*
+ * SDM 3B, "Debug Status Register (DR6)": the breakpoints' bits are of this exception, the others stay until software
+ * clears them.
+ */
 void event_raise_debug(struct vcpu *vcpu, uint64_t dr6_bits)
 {
     vcpu_ops->set(vcpu, VCPU_DR7, vcpu_ops->get(vcpu, VCPU_DR7) & ~DR7_GD);

@@ -97,7 +97,10 @@ static const struct {
     {CPUID_88_EBX_MCOMMIT, INTERCEPT_MISC3, MISC3_MCOMMIT},
 };
 
-/* A loop of that many PAUSEs, each at most so many cycles after the last one, makes an exit (APM 2, "Pause Intercept Filtering"). */
+/*
+ * A loop of that many PAUSEs, each at most so many cycles after the last one, makes an exit (APM 2, "Pause Intercept
+ * Filtering").
+ */
 #define PAUSE_COUNT     3000
 #define PAUSE_THRESHOLD 128
 
@@ -180,7 +183,10 @@ void vmcb_get_segment(const struct vmcb *vmcb, enum segment_register which, stru
     s->base = packed->base;
 }
 
-/* NE stays set: errors of the x87 are exceptions, not signals on the machine's wires. CD and NW would slow the guest's memory down. */
+/*
+ * NE stays set: errors of the x87 are exceptions, not signals on the machine's wires. CD and NW would slow the guest's
+ * memory down.
+ */
 void vmcb_set_cr0(struct svm_vcpu *v, uint64_t value)
 {
     struct vmcb *vmcb = v->vmcb;
@@ -263,7 +269,8 @@ void vmcb_dump(struct vcpu *vcpu)
     const struct vmcb_control *c = &v->vmcb->control;
     const struct vmcb_state *s = &v->vmcb->state;
 
-    log_info("dump", "cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx cpl %u", vmcb_get_cr0(v), s->cr2, s->cr3, v->cr4, s->efer & ~EFER_SVME, s->cpl);
+    log_info("dump", "cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx cpl %u", vmcb_get_cr0(v), s->cr2, s->cr3, v->cr4,
+             s->efer & ~EFER_SVME, s->cpl);
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         struct segment segment;
 

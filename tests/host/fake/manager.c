@@ -31,7 +31,9 @@ const char *stop_reason_name(enum stop_reason reason)
 
 const char *exit_name(enum exit_kind kind)
 {
-    static const char *const names[EXIT_KINDS] = {[EXIT_CPUID] = "cpuid", [EXIT_IO] = "io", [EXIT_MEMORY] = "mmio", [EXIT_HLT] = "hlt"};
+    static const char *const names[EXIT_KINDS] = {
+        [EXIT_CPUID] = "cpuid", [EXIT_IO] = "io", [EXIT_MEMORY] = "mmio", [EXIT_HLT] = "hlt",
+    };
 
     return names[kind] ? names[kind] : "other";
 }
