@@ -136,6 +136,33 @@ static uint64_t take_block(unsigned order)
     return page;
 }
 
+/* The page out of the free block that holds it, whose other parts stay free. */
+static void take_out(uint64_t page, uint64_t block, unsigned order)
+{
+    unlink_free(block, order, NOTE_INSIDE);
+    while (order > 0) {
+        uint64_t upper = block + BIT(--order);
+
+        link_free(page < upper ? upper : block, order);
+        if (page >= upper)
+            block = upper;
+    }
+    *find_note(page) = NOTE_USED;
+}
+
+static bool take_page(uint64_t page)
+{
+    for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++) {
+        uint64_t block = page & ~(BIT(order) - 1);
+
+        if (is_free_block(block, order)) {
+            take_out(page, block, order);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- adding ranges --- */
 
 void page_init(void)
@@ -317,6 +344,28 @@ void page_free(hpa_t block, unsigned order)
         check_is_used(page, order);
         release_block(page, order);
     }
+    lock_release(&page_lock);
+}
+
+int page_take(hpa_t page)
+{
+    bool is_taken;
+
+    ASSERT(IS_ALIGNED(page.value, PAGE_SIZE));
+    lock_acquire(&page_lock);
+    is_taken = take_page(page.value >> PAGE_SHIFT);
+    lock_release(&page_lock);
+    return is_taken ? 0 : -EBUSY;
+}
+
+void page_split(hpa_t block, unsigned order)
+{
+    uint64_t page = block.value >> PAGE_SHIFT;
+
+    ASSERT(IS_ALIGNED(block.value, PAGE_SIZE));
+    lock_acquire(&page_lock);
+    check_is_used(page, order);
+    memset(find_note(page), NOTE_USED, BIT(order));
     lock_release(&page_lock);
 }
 

@@ -43,7 +43,13 @@ MUST_CHECK int page_alloc_zeroed(unsigned order, hpa_t *block);
 /* One page below 1 MiB, never page 0; freed by page_free() with order 0. */
 MUST_CHECK int page_alloc_low(hpa_t *page);
 
+/* That very page, as if page_alloc(0) had given it. -EBUSY: it is not free, or no page of ours above 1 MiB. */
+MUST_CHECK int page_take(hpa_t page);
+
 void page_free(hpa_t block, unsigned order);
+
+/* What was allocated as one block is from now on blocks of one page each, to be freed one by one. */
+void page_split(hpa_t block, unsigned order);
 
 void page_get_stats(struct page_stats *stats);
 

@@ -71,6 +71,73 @@ static void notes_take_the_less_aligned_end(void **state)
     assert_int_equal(alloc(PAGE_ORDER_1G).value, GIB(2));
 }
 
+static void a_certain_page_is_given_once(void **state)
+{
+    struct page_stats before;
+    hpa_t page = HPA(MIB(4) + 5 * PAGE_SIZE);
+
+    (void)state;
+    add(MIB(4), MIB(4));
+    before = stats_now();
+    assert_int_equal(page_take(page), 0);
+    assert_int_equal(stats_now().free_pages, before.free_pages - 1);
+    assert_int_equal(page_take(page), -EBUSY);
+    assert_int_equal(page_take(HPA(MIB(1))), -EBUSY);
+    assert_int_equal(page_take(HPA(MIB(64))), -EBUSY);
+    for (hpa_t other; page_alloc(0, &other) == 0;)
+        assert_int_not_equal(other.value, page.value);
+    page_free(page, 0);
+    assert_int_equal(alloc(0).value, page.value);
+}
+
+static void what_is_taken_merges_again(void **state)
+{
+    struct page_stats before, after;
+
+    (void)state;
+    add(GIB(1), GIB(2));
+    before = stats_now();
+    assert_int_equal(page_take(HPA(GIB(1) + MIB(5))), 0);
+    page_free(HPA(GIB(1) + MIB(5)), 0);
+    after = stats_now();
+    assert_memory_equal(&before, &after, sizeof before);
+}
+
+static void a_block_is_split_and_freed_page_by_page(void **state)
+{
+    struct page_stats before, after;
+    static hpa_t block;
+
+    (void)state;
+    add(MIB(16), MIB(16));
+    before = stats_now();
+    block = alloc(PAGE_ORDER_2M);
+    page_split(block, PAGE_ORDER_2M);
+    expect_panic(page_free(block, PAGE_ORDER_2M));
+    page_init();
+    add(MIB(16), MIB(16));
+    block = alloc(PAGE_ORDER_2M);
+    page_split(block, PAGE_ORDER_2M);
+    for (unsigned i = 0; i < 512; i++)
+        page_free(HPA(block.value + (i * 7 % 512) * PAGE_SIZE), 0);
+    after = stats_now();
+    assert_memory_equal(&before, &after, sizeof before);
+}
+
+static void only_a_whole_block_is_split(void **state)
+{
+    static hpa_t block;
+
+    (void)state;
+    add(MIB(16), MIB(16));
+    block = alloc(3);
+    expect_panic(page_split(block, 2));
+    page_init();
+    add(MIB(16), MIB(16));
+    block = alloc(3);
+    expect_panic(page_split(HPA(block.value + PAGE_SIZE), 0));
+}
+
 static void every_page_has_one_owner(void **state)
 {
     struct page_stats before;
@@ -327,6 +394,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(has_nothing_at_first, set_up),
+        cmocka_unit_test_setup(a_certain_page_is_given_once, set_up),
+        cmocka_unit_test_setup(what_is_taken_merges_again, set_up),
+        cmocka_unit_test_setup(a_block_is_split_and_freed_page_by_page, set_up),
+        cmocka_unit_test_setup(only_a_whole_block_is_split, set_up),
         cmocka_unit_test_setup(gives_whole_gigabytes, set_up),
         cmocka_unit_test_setup(notes_take_the_less_aligned_end, set_up),
         cmocka_unit_test_setup(every_page_has_one_owner, set_up),
