@@ -21,3 +21,8 @@ int stage2_map_device(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size)
 {
     return pt_map(pt, gpa.value, hpa, size, PT_READ | PT_WRITE | PT_UNCACHED);
 }
+
+int stage2_unmap(struct pt *pt, gpa_t gpa, uint64_t size)
+{
+    return pt_unmap(pt, gpa.value, size);
+}

@@ -20,7 +20,7 @@ extern const struct stage2_ops *stage2_ops;
 MUST_CHECK int stage2_create(struct pt *pt);
 void stage2_destroy(struct pt *pt);
 
-/* Gives the guest [hpa, +size) at gpa: read, write, execute. Before the VM runs: nothing to flush. */
+/* Gives the guest [hpa, +size) at gpa: read, write, execute. Nothing to flush. -ENOMEM */
 MUST_CHECK int stage2_map(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size);
 
 /*
@@ -28,5 +28,8 @@ MUST_CHECK int stage2_map(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size);
  * may reach it where it was until its translations are flushed.
  */
 MUST_CHECK int stage2_map_device(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size);
+
+/* Takes it away. The memory may be used for something else when every CPU that ran the VM has been flushed. -ENOMEM */
+MUST_CHECK int stage2_unmap(struct pt *pt, gpa_t gpa, uint64_t size);
 
 #endif

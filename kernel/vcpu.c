@@ -142,7 +142,15 @@ static void dump(struct vcpu *vcpu)
     log_exits(vcpu);
 }
 
-#define RARE_REQUESTS (REQUEST_RESET | STARTUP_REQUESTS | REQUEST_INPUT | REQUEST_WORK | REQUEST_DUMP)
+/* Only what this CPU holds: wherever else the vCPU was before, it begins with a flush. */
+static void flush(struct vcpu *vcpu)
+{
+    take(vcpu, REQUEST_FLUSH);
+    vcpu_ops->flush_physical(vcpu);
+}
+
+#define RARE_REQUESTS (REQUEST_RESET | STARTUP_REQUESTS | REQUEST_INPUT | REQUEST_WORK | REQUEST_DUMP | \
+                       REQUEST_FLUSH)
 
 /* Each takes its bits before it does what they ask for. */
 static const struct {
@@ -154,6 +162,7 @@ static const struct {
     {REQUEST_INPUT, deliver_input},
     {REQUEST_WORK, resume_devices},
     {REQUEST_DUMP, dump},
+    {REQUEST_FLUSH, flush},
 };
 
 static void serve_requests(struct vcpu *vcpu)

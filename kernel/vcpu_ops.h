@@ -89,6 +89,8 @@ struct vcpu_ops {
     bool (*sync_interrupts)(struct vcpu *vcpu);
     /* Forgets every translation of the guest's linear addresses. */
     void (*flush_linear)(struct vcpu *vcpu);
+    /* And those of guest-physical addresses that this CPU holds: the second-level tables have lost some. */
+    void (*flush_physical)(struct vcpu *vcpu);
     /* The guest's APIC went to another mode. */
     void (*set_apic_mode)(struct vcpu *vcpu);
 

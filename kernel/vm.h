@@ -41,6 +41,7 @@ enum stop_reason {
 #define REQUEST_INIT  (1u << 10) /* INIT has come, or a SIPI: startup_take_requests() */
 #define REQUEST_SIPI  (1u << 11)
 #define REQUEST_WORK  (1u << 12) /* a device left something undone: machine_resume_devices() */
+#define REQUEST_FLUSH (1u << 13) /* the second-level tables have lost some pages */
 
 /* A vCPU is touched by the CPU that runs it, but for requests and its task. */
 struct vcpu {

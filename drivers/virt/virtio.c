@@ -172,6 +172,14 @@ void virtio_queue_disable(struct virtqueue *vq)
     unlock_queues(vq->device);
 }
 
+bool virtio_device_uses(const struct virtio_device *device, gpa_t address, uint64_t size)
+{
+    for (unsigned i = 0; i < device->queue_count; i++)
+        if (device->queues[i].ready && vq_uses(&device->queues[i], address, size))
+            return true;
+    return false;
+}
+
 void virtio_queue_defer(struct virtqueue *vq, uint64_t deadline)
 {
     struct virtio_device *device = vq->device;

@@ -22,6 +22,7 @@
 #define VIRTIO_ID_BLOCK   2u
 #define VIRTIO_ID_CONSOLE 3u
 #define VIRTIO_ID_ENTROPY 4u
+#define VIRTIO_ID_BALLOON 5u
 
 #define VIRTIO_STATUS_ACKNOWLEDGE 1u
 #define VIRTIO_STATUS_DRIVER      2u
@@ -117,6 +118,12 @@ uint64_t virtio_device_read_config(const struct virtio_device *device, uint64_t 
                                    unsigned width);
 void virtio_device_write_config(struct virtio_device *device, uint64_t offset, unsigned width,
                                 uint64_t value);
+
+/*
+ * Is a ring of the device in [address, address+size)? Then the guest cannot give that memory back: the device
+ * follows pointers into it.
+ */
+bool virtio_device_uses(const struct virtio_device *device, gpa_t address, uint64_t size);
 
 /* --- for devices --- */
 

@@ -30,16 +30,25 @@ static void *map_ring(const struct virtqueue *vq, uint64_t address, uint64_t siz
 }
 
 /* Both rings end in an event index, negotiated or not: "Virtqueues", the table of sizes. */
+static struct ring_sizes {
+    uint64_t desc, avail, used; /* bytes */
+} ring_sizes(uint64_t size)
+{
+    return (struct ring_sizes){
+        .desc = size * sizeof(struct virtq_desc),
+        .avail = sizeof(struct virtq_avail) + (size + 1) * sizeof(uint16_t),
+        .used = sizeof(struct virtq_used) + size * sizeof(struct virtq_used_elem) + sizeof(uint16_t),
+    };
+}
+
 static bool map_rings(struct virtqueue *vq)
 {
     uint64_t size = vq->setup.size;
-    uint64_t avail_bytes = sizeof *vq->avail + (size + 1) * sizeof vq->avail->ring[0];
-    uint64_t used_bytes =
-        sizeof *vq->used + size * sizeof vq->used->ring[0] + sizeof *vq->avail_event;
+    struct ring_sizes bytes = ring_sizes(size);
 
-    vq->desc = map_ring(vq, vq->setup.desc, size * sizeof *vq->desc, VIRTQ_DESC_ALIGN);
-    vq->avail = map_ring(vq, vq->setup.avail, avail_bytes, VIRTQ_AVAIL_ALIGN);
-    vq->used = map_ring(vq, vq->setup.used, used_bytes, VIRTQ_USED_ALIGN);
+    vq->desc = map_ring(vq, vq->setup.desc, bytes.desc, VIRTQ_DESC_ALIGN);
+    vq->avail = map_ring(vq, vq->setup.avail, bytes.avail, VIRTQ_AVAIL_ALIGN);
+    vq->used = map_ring(vq, vq->setup.used, bytes.used, VIRTQ_USED_ALIGN);
     if (!vq->desc || !vq->avail || !vq->used)
         return false;
     vq->used_event = &vq->avail->ring[size];
@@ -69,6 +78,16 @@ void vq_enable(struct virtqueue *vq)
     vq->indirect = virtio_device_has(vq->device, VIRTIO_F_INDIRECT_DESC);
     vq->next_avail = vq->next_used = vq->signalled_used = 0;
     vq->ready = true;
+}
+
+/* While it is ready its setup stays. */
+bool vq_uses(const struct virtqueue *vq, gpa_t address, uint64_t size)
+{
+    struct ring_sizes bytes = ring_sizes(vq->size);
+
+    return ranges_overlap(address.value, size, vq->setup.desc, bytes.desc) ||
+           ranges_overlap(address.value, size, vq->setup.avail, bytes.avail) ||
+           ranges_overlap(address.value, size, vq->setup.used, bytes.used);
 }
 
 void vq_reset(struct virtqueue *vq)
@@ -136,12 +155,16 @@ add_cut_buffer(const struct virtqueue *vq, struct vq_chain *chain, gpa_t address
 {
     const char *wrong = NULL;
 
+    if (vq->is_untranslated)
+        return range_fits(address.value, left, UINT64_MAX) ? add_span(chain, (void *)address.value, left)
+                                                           : "buffer wraps around";
     while (left > 0 && !wrong) {
-        uint64_t here = MIN(guest_mem_contiguous(vq->mem, address), left);
+        uint64_t here = left;
+        void *piece = guest_mem_piece(vq->mem, address, &here);
 
-        if (here == 0)
+        if (!piece)
             return "buffer is not in RAM";
-        wrong = add_span(chain, guest_mem_at(vq->mem, address, here), here);
+        wrong = add_span(chain, piece, here);
         address.value += here;
         left -= here;
     }
@@ -162,7 +185,7 @@ static const char *add_buffer(const struct virtqueue *vq, struct vq_chain *chain
         return "readable buffer after a writable one";
     if (d->len > UINT32_MAX - stream->left_bytes)
         return "chain of over 4 GiB";
-    whole = guest_mem_at(vq->mem, GPA(d->addr), d->len);
+    whole = unlikely(vq->is_untranslated) ? NULL : guest_mem_at(vq->mem, GPA(d->addr), d->len);
     wrong = likely(whole) ? add_span(chain, whole, d->len)
                           : add_cut_buffer(vq, chain, GPA(d->addr), d->len);
     stream->left_bytes += d->len;

@@ -52,8 +52,13 @@ struct virtq_used {
 /* The longest ring that a device may offer, and the longest chain that is followed. */
 #define VQ_SIZE_MAX 256u
 
-/* Enough for every chain whose buffers do not overlap: a border of slots cuts one of them at most. */
-#define VQ_SPANS_MAX (VQ_SIZE_MAX + GUEST_MEM_SLOTS_MAX)
+/*
+ * Enough for every chain whose buffers do not overlap: a border of slots cuts one of them at most. Where a guest gave
+ * memory back and took it again, each page may be elsewhere: so many of them are enough for the largest requests of
+ * Linux (1280 KiB to a disk).
+ */
+#define VQ_SCATTERED_MAX 384u
+#define VQ_SPANS_MAX     (VQ_SIZE_MAX + GUEST_MEM_SLOTS_MAX + VQ_SCATTERED_MAX)
 
 /* After so many bytes of requests, or a ring's worth of them, the guest runs before the next. */
 #define VQ_SERVE_BYTES_MAX MIB(2)
@@ -92,7 +97,7 @@ struct virtqueue;
 typedef bool virtqueue_notify_fn(struct virtqueue *vq);
 
 struct virtqueue {
-    /* Valid while ready. Pointers are translated once: guest RAM does not move while a VM runs. */
+    /* Valid while ready. Pointers are translated once: what a queue uses is not given back. */
     bool ready;
     bool event_idx;
     bool indirect;
@@ -106,9 +111,10 @@ struct virtqueue {
     struct virtq_used *used;
     uint16_t *avail_event; /* in used */
 
-    /* The device's own, constant. */
+    /* The device's own, constant while the queue is ready. */
     virtqueue_notify_fn *notify;
     uint16_t size_max; /* a power of two */
+    bool is_untranslated; /* its spans' `bytes` are guest-physical and unchecked: the addresses themselves are the request */
 
     const struct guest_mem *mem;
     struct virtio_device *device;
@@ -120,6 +126,9 @@ struct virtqueue {
 void vq_enable(struct virtqueue *vq);
 /* Not ready, setup as at power-on; wiring and size_max stay. */
 void vq_reset(struct virtqueue *vq);
+
+/* Of a ready queue: is any of its rings in [address, address+size)? */
+bool vq_uses(const struct virtqueue *vq, gpa_t address, uint64_t size);
 
 /*
  * The next request of a ready queue; false: there is none, or the ring is broken (then the device

@@ -43,7 +43,7 @@ static void *entry_at(struct walk *w, uint64_t gpa)
             return NULL;
         w->slot = slot;
     }
-    return slot->host + (gpa - slot->base.value);
+    return guest_mem_in_slot(w->ctx->mem, slot, GPA(gpa));
 }
 
 static void take_step(struct walk *w, void *entry, uint64_t value)
@@ -307,17 +307,19 @@ static inline bool follow(struct chain *c, unsigned shift)
 {
     uint64_t index = (c->gva >> shift) % PT_ENTRIES;
     uint64_t gpa = (c->entry & PTE_ADDRESS) + index * sizeof c->entry;
-    uint64_t offset = gpa - c->slot->base.value;
+    const uint8_t *entry;
 
-    if (unlikely(offset >= c->slot->size)) {
+    if (unlikely(gpa - c->slot->base.value >= c->slot->size)) {
         const struct guest_mem_slot *slot = guest_mem_find_slot(c->mem, GPA(gpa));
 
         if (!slot)
             return false;
         c->slot = slot;
-        offset = gpa - slot->base.value;
     }
-    c->entry = READ_ONCE(*(uint64_t *)(c->slot->host + offset));
+    entry = guest_mem_in_slot(c->mem, c->slot, GPA(gpa));
+    if (unlikely(!entry))
+        return false;
+    c->entry = READ_ONCE(*(const uint64_t *)entry);
     c->all &= c->entry;
     c->any |= c->entry;
     return true;
@@ -419,7 +421,9 @@ size_t gva_fetch_instruction(const struct gva_context *ctx, gva_t gva,
                  !translate_usual(ctx, gva.value, ACCESS_FETCH, &gpa, &slot) ||
                  gpa.value - slot->base.value >= slot->size))
         return gva_fetch(ctx, gva, bytes, INSTRUCTION_BYTES_MAX, fault);
-    code = slot->host + (gpa.value - slot->base.value);
+    code = guest_mem_in_slot(ctx->mem, slot, gpa);
+    if (unlikely(!code))
+        return gva_fetch(ctx, gva, bytes, INSTRUCTION_BYTES_MAX, fault);
     put_le64(bytes, get_le64(code));
     put_le64(bytes + half, get_le64(code + half));
     return INSTRUCTION_BYTES_MAX;

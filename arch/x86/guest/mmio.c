@@ -8,6 +8,7 @@
 #include "arch/x86/guest/emulate.h"
 #include "arch/x86/guest/event.h"
 #include "arch/x86/regs.h"
+#include "kernel/guest_pages.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
@@ -137,6 +138,17 @@ static COLD bool is_complete(uint8_t bytes[INSTRUCTION_BYTES_MAX], size_t fetche
     return decode_instruction(bytes, fetched, mode, &insn) != -EAGAIN;
 }
 
+static COLD bool is_ram(const struct vcpu *vcpu, gpa_t address)
+{
+    return guest_mem_find_slot(&vcpu->vm->mem, address);
+}
+
+/* RAM that the guest gave back and wants again: the access is made anew, unless there is no page and the VM ends. */
+static COLD enum verdict make_page(struct vcpu *vcpu, gpa_t address)
+{
+    return guest_pages_at(vcpu->vm->mem.pages, address) ? VERDICT_RESUME : VERDICT_STOP;
+}
+
 enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     struct gva_context gva;
@@ -148,6 +160,8 @@ enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
     size_t fetched;
     gva_t rip;
 
+    if (unlikely(vcpu->vm->mem.is_scattered) && is_ram(vcpu, address))
+        return make_page(vcpu, address);
     if (unlikely(exit->memory.is_fetch || vcpu->event.type != EVENT_NONE)) /* the instruction at RIP has not begun */
         return refuse(vcpu, exit);
     mode = access_begin(vcpu, &gva, &rip);

@@ -155,7 +155,8 @@ static enum verdict svm_run(struct vcpu *vcpu)
 
 /* --- registers --- */
 
-static void svm_flush_linear(struct vcpu *vcpu)
+/* Nested translations have the tag of the guest's own: one flush is for both (APM 2, "TLB Control"). */
+static void svm_flush(struct vcpu *vcpu)
 {
     svm_of(vcpu)->needs_flush = true;
 }
@@ -280,7 +281,8 @@ const struct vcpu_ops svm_ops = {
     .want_window = svm_want_window,
     .inject = svm_inject,
     .sync_interrupts = svm_sync_interrupts,
-    .flush_linear = svm_flush_linear,
+    .flush_linear = svm_flush,
+    .flush_physical = svm_flush,
     .set_apic_mode = svm_nothing,
     .dump = vmcb_dump,
 };

@@ -214,6 +214,12 @@ static void flush_linear(struct vcpu *vcpu)
         invvpid(INV_SINGLE_CONTEXT, vmx_of(vcpu)->vpid);
 }
 
+/* Of linear addresses, too, whatever their VPID (SDM 3C, "Operations that Invalidate Cached Mappings"). */
+static void vmx_flush_physical(struct vcpu *vcpu)
+{
+    invept(INV_SINGLE_CONTEXT, vmx_of(vcpu)->eptp);
+}
+
 static void vmx_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
 {
     struct vmx_vcpu *v = vmx_of(vcpu);
@@ -483,6 +489,7 @@ const struct vcpu_ops vmx_ops = {
     .inject = vmx_inject,
     .sync_interrupts = vmx_sync_interrupts,
     .flush_linear = flush_linear,
+    .flush_physical = vmx_flush_physical,
     .set_apic_mode = vmcs_set_apic_mode,
     .dump = vmcs_dump,
 };
