@@ -13,6 +13,7 @@
 #include "arch/x86/guest/world.h"
 #include "arch/x86/regs.h"
 #include "drivers/net/networks.h"
+#include "kernel/ballooning.h"
 #include "kernel/console.h"
 #include "kernel/control.h"
 #include "kernel/heap.h"
@@ -226,6 +227,8 @@ static int make_memory(struct vm *vm)
         return refuse(vm, "no memory for its page tables");
     if (add_ram(vm, 0, guest_ram_below_hole(size)) != 0 || add_ram(vm, GUEST_HOLE_END, guest_ram_above_hole(size)) != 0)
         return refuse(vm, "too little memory is free for it");
+    if (vm->config->balloon && ballooning_init_pages(vm) != 0)
+        return refuse(vm, "no memory for its balloon");
     return 0;
 }
 
@@ -547,6 +550,14 @@ static int add_net(struct platform *p, struct random *random, unsigned n)
     return add_virtio(p, &p->nets[n].device);
 }
 
+static int add_balloon(struct platform *p)
+{
+    if (!p->vm->config->balloon)
+        return 0;
+    ballooning_init_device(p->vm);
+    return add_virtio(p, &p->balloon.device);
+}
+
 static int make_virtio(struct vm *vm, const struct boot_info *boot, struct random *random)
 {
     struct platform *p = vm->platform;
@@ -562,7 +573,7 @@ static int make_virtio(struct vm *vm, const struct boot_info *boot, struct rando
         error = add_disk(p, boot, i);
     for (unsigned i = 0; i < vm->config->net_count && !error; i++)
         error = add_net(p, random, i);
-    return error;
+    return error ? error : add_balloon(p);
 }
 
 /* --- images --- */
@@ -785,6 +796,15 @@ static void unplug(struct platform *p)
             switch_detach(p->ports[i]);
 }
 
+static void free_memory(struct vm *vm)
+{
+    if (vm->mem.pages)
+        ballooning_free_pages(vm);
+    else
+        for (unsigned i = 0; i < vm->mem.count; i++)
+            page_free(virt_to_phys(vm->mem.slots[i].host), page_order_for(vm->mem.slots[i].size));
+}
+
 void machine_destroy(struct vm *vm)
 {
     bool is_unreachable; /* by devices */
@@ -802,13 +822,13 @@ void machine_destroy(struct vm *vm)
         destroy_vcpu(vm->vcpus[--vm->vcpu_count]);
     if (vm->platform)
         destroy_platform(vm->platform);
+    if (is_unreachable)
+        free_memory(vm);
+    else
+        log_error("machine", "%s: its memory is not used again: a device may still reach it", vm->name);
     if (vm->stage2) {
         stage2_destroy(vm->stage2);
         heap_free(vm->stage2);
     }
-    if (!is_unreachable)
-        log_error("machine", "%s: its memory is not used again: a device may still reach it", vm->name);
-    for (unsigned i = 0; i < vm->mem.count && is_unreachable; i++)
-        page_free(virt_to_phys(vm->mem.slots[i].host), page_order_for(vm->mem.slots[i].size));
     heap_free(vm);
 }

@@ -20,6 +20,7 @@
 #include "drivers/virt/pit.h"
 #include "drivers/virt/rtc.h"
 #include "drivers/virt/uart.h"
+#include "drivers/virt/virtio_balloon.h"
 #include "drivers/virt/virtio_blk.h"
 #include "drivers/virt/virtio_console.h"
 #include "drivers/virt/virtio_mmio.h"
@@ -55,6 +56,8 @@ struct platform {
     struct virtio_rng rng;
     struct virtio_blk disks[VM_DISKS_MAX];
     struct ramdisk ramdisks[VM_DISKS_MAX];
+    struct virtio_balloon balloon;
+    bool balloon_wants_flush; /* atomic; see ballooning.h */
     struct virtio_net nets[VM_NETS_MAX];
     struct switch_port *ports[VM_NETS_MAX]; /* where they are plugged in */
     struct machine_pci *pci;                /* NULL: it has no PCI bus */

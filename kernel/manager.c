@@ -280,6 +280,8 @@ void manager_run(void)
             if (wants_restart(slot, was_asked))
                 plan_restart(records[i], ended_well);
         }
+        if (slot->state >= VM_RUNNING)
+            ballooning_collect(slot->vm);
         restart_due(records[i]);
     }
     arm_restart_timer();
@@ -334,6 +336,18 @@ int manager_power_button(struct vm_slot *slot)
     machine_press_power_button(slot->vm);
     slot->state = VM_STOPPING;
     return 0;
+}
+
+/* --- memory --- */
+
+int manager_set_memory(struct vm_slot *slot, uint64_t bytes)
+{
+    return slot->state < VM_RUNNING ? -EBUSY : ballooning_set_target(slot->vm, bytes);
+}
+
+void manager_get_memory(const struct vm_slot *slot, struct vm_memory *memory)
+{
+    ballooning_get_memory(slot->vm, memory);
 }
 
 /* --- holding still --- */

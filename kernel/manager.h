@@ -7,6 +7,7 @@
 #ifndef KERNEL_MANAGER_H
 #define KERNEL_MANAGER_H
 
+#include "kernel/ballooning.h"
 #include "kernel/vm.h"
 #include "kernel/vm_config.h"
 
@@ -68,6 +69,10 @@ MUST_CHECK int manager_power_button(struct vm_slot *slot);
 MUST_CHECK int manager_stop(struct vm_slot *slot);
 /* manager_stop, then manager_start. */
 MUST_CHECK int manager_restart(struct vm_slot *slot);
+/* Asks the guest by its balloon to live with so many bytes. -EINVAL: out of range; -ENOTSUP: it has none. */
+MUST_CHECK int manager_set_memory(struct vm_slot *slot, uint64_t bytes);
+/* Of a VM that is there. */
+void manager_get_memory(const struct vm_slot *slot, struct vm_memory *memory);
 /* Takes a slot that is VM_EMPTY off the list. */
 MUST_CHECK int manager_remove(struct vm_slot *slot);
 

@@ -19,6 +19,7 @@ enum shell_kind {
     SHELL_VM,       /* the name of a VM that there is */
     SHELL_NAME,     /* a new one */
     SHELL_NUMBER,
+    SHELL_SIZE,     /* bytes: 256M */
     SHELL_CHOICE,   /* one of the words of the parameter's text, which '|' separates */
     SHELL_COMMAND,  /* the rest of the line: a command's name, or the beginning of some */
     SHELL_PAIRS,    /* the rest of the line: key=value, by kernel/config.h */
@@ -36,6 +37,7 @@ struct shell_call {
     char word[SHELL_PARAMETERS_MAX][CONFIG_KEY_BYTES]; /* by parameter; "": left out */
     struct vm_slot *slot;                              /* of SHELL_VM; NULL: left out */
     unsigned number;                                   /* of SHELL_NUMBER */
+    uint64_t size;                                     /* of SHELL_SIZE */
     struct config_cursor rest;                         /* of SHELL_COMMAND and SHELL_PAIRS */
 };
 

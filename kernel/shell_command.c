@@ -256,6 +256,13 @@ static bool parse_number(struct shell_call *call, unsigned i)
     return store(&key, &call->number, call->word[i]);
 }
 
+static bool parse_size(struct shell_call *call, unsigned i)
+{
+    static const struct config_key key = {.name = "size", .type = CONFIG_SIZE, .min = PAGE_SIZE, .max = VM_MEMORY_MAX};
+
+    return store(&key, &call->size, call->word[i]);
+}
+
 static bool parse_choice(struct shell_call *call, unsigned i)
 {
     const char *at = call->command->parameters[i].text;
@@ -279,7 +286,7 @@ static void explain_usage(const struct shell_command *command, const char *what,
 /* Of each word its check; of what takes the rest of the line none. */
 static bool (*const parsers[])(struct shell_call *call, unsigned i) = {
     [SHELL_VM] = parse_vm, [SHELL_NAME] = parse_name,     [SHELL_NUMBER] = parse_number,
-    [SHELL_CHOICE] = parse_choice, [SHELL_COMMAND] = NULL, [SHELL_PAIRS] = NULL,
+    [SHELL_SIZE] = parse_size,     [SHELL_CHOICE] = parse_choice, [SHELL_COMMAND] = NULL, [SHELL_PAIRS] = NULL,
 };
 
 static bool parse_parameter(struct shell_call *call, unsigned i)

@@ -33,13 +33,17 @@ static void cpus(const struct shell_call *call)
         show_cpu(&pcpus[i]);
 }
 
-static void show_vm_memory(void)
+static void show_vm_memory(const struct vm_slot *slot)
 {
-    const struct vm_slot *slot;
+    char given_back[LIST_BYTES] = "", guest[LIST_BYTES] = "";
+    struct vm_memory m;
 
-    for (unsigned i = 0; (slot = manager_slot(i)); i++)
-        if (slot->vm)
-            shell_print("%-20s %8lu MiB", slot->config->name, slot->config->memory >> 20);
+    manager_get_memory(slot, &m);
+    if (m.missing)
+        format_text(given_back, sizeof given_back, ", %lu MiB (%lu pages) given back", m.missing >> 8, m.missing);
+    if (m.has_stats)
+        format_text(guest, sizeof guest, "; its guest has %lu MiB free of %lu", m.guest_free_bytes >> 20, m.guest_total_bytes >> 20);
+    shell_print("%-20s %8lu MiB%s%s", slot->config->name, m.pages >> 8, given_back, guest);
 }
 
 static void mem(const struct shell_call *call)
@@ -47,6 +51,7 @@ static void mem(const struct shell_call *call)
     struct page_stats pages;
     struct heap_stats heap;
     unsigned order = PAGE_ORDER_MAX;
+    const struct vm_slot *slot;
 
     (void)call;
     page_get_stats(&pages);
@@ -57,7 +62,9 @@ static void mem(const struct shell_call *call)
     shell_print("%-20s %8lu MiB (%lu pages), the largest block %lu KiB", "free", pages.free_pages >> 8, pages.free_pages,
                 PAGE_SIZE << order >> 10);
     shell_print("%-20s %8lu KiB in %lu objects, %lu pages", "hypervisor's heap", heap.object_bytes >> 10, heap.objects, heap.pages);
-    show_vm_memory();
+    for (unsigned i = 0; (slot = manager_slot(i)); i++)
+        if (slot->vm)
+            show_vm_memory(slot);
 }
 
 static void set_log(const struct shell_call *call)

@@ -113,6 +113,24 @@ static void vm_stop_command(const struct shell_call *call)
         do_action(call, call->word[1][0] ? &force : &ask);
 }
 
+static void vm_balloon(const struct shell_call *call)
+{
+    const char *name = call->slot->config->name;
+    int error;
+
+    if (!is_in_state(call->slot, IN(VM_RUNNING)))
+        return;
+    error = manager_set_memory(call->slot, call->size);
+    if (error == -ENOTSUP)
+        shell_print("%s has no balloon", name);
+    else if (error == -EINVAL)
+        shell_print("%s was made with %luM: expected that or less", name, call->slot->config->memory >> 20);
+    else if (error)
+        shell_explain_vm_error(call->slot, error);
+    else
+        shell_print("%s was asked to live with %luM", name, call->size >> 20);
+}
+
 static int destroy(struct vm_slot *slot)
 {
     int error = slot->state == VM_CREATED ? manager_stop(slot) : 0;
@@ -200,6 +218,7 @@ void shell_vm_init(void)
         {"vm resume", {{SHELL_VM, "VM"}}, "let them go on", vm_resume},
         {"vm restart", {{SHELL_VM, "VM"}}, "stop it by force, and start it", vm_restart},
         {"vm stop", {{SHELL_VM, "VM"}, {SHELL_CHOICE, "[--force]"}}, "press its power button, or pull the plug", vm_stop_command},
+        {"vm balloon", {{SHELL_VM, "VM"}, {SHELL_SIZE, "SIZE"}}, "have its guest give memory back", vm_balloon},
         {"vm destroy", {{SHELL_VM, "VM"}}, "forget it and its description", vm_destroy},
         {"attach", {{SHELL_VM, "VM"}}, "its console; Ctrl-A 0 comes back", attach},
         {"dump", {{SHELL_VM, "VM"}}, "log its registers and last exits", dump},

@@ -64,6 +64,8 @@ static const struct config_key kernel_keys[] = {
     {"cap",         CONFIG_NUMBER,   AT(cap),         0, 100 * VM_VCPUS_MAX, NULL, "most CPU time, in percent of one CPU; 0: no limit"},
     {"restart",     CONFIG_CHOICE,   AT(restart),     0, 0, restart_choices, "when to start it again"},
     {"debug_exit",  CONFIG_FLAG,     AT(debug_exit),  0, 1, NULL, "a write to port 0xf4 ends the VM"},
+    {"balloon",     CONFIG_FLAG,     AT(balloon),     0, 1, NULL, "a virtio balloon: the guest gives memory back when asked"},
+    {"free_page_reporting", CONFIG_FLAG, AT(free_page_reporting), 0, 1, NULL, "its free memory goes back by itself; needs balloon"},
     {"load",        CONFIG_ADDRESS,  AT(load),        0, LOAD_MAX, NULL, "where a flat image lies"},
     {"entry",       CONFIG_CHOICE,   AT(entry),       0, 0, entry_choices, "CPU mode at the start of a flat image"},
     {"entry_point", CONFIG_ADDRESS,  AT(entry_point), 0, LOAD_MAX, NULL, "where a flat image starts"},
@@ -222,6 +224,7 @@ static struct vm_config *find_or_add(struct vm_config_set *set, const char *name
     vm->kernel = vm->initrd = VM_IMAGE_NONE;
     vm->vcpus = 1;
     vm->weight = 100;
+    vm->balloon = true;
     vm->consoles = VM_CONSOLE_SERIAL | VM_CONSOLE_VIRTIO;
     vm->load = vm->entry_point = VM_ADDRESS_ANY;
     return vm;

@@ -102,6 +102,8 @@ struct vm_config {
     unsigned cap; /* percent of one CPU; 0: none */
     enum vm_restart restart;
     bool debug_exit;
+    bool balloon;             /* the guest can give memory back, and take it again */
+    bool free_page_reporting; /* and is asked to do so with what it does not use */
     unsigned consoles; /* VM_CONSOLE_* bits */
     enum vm_memory_map memory_map;
 

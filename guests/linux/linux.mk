@@ -7,7 +7,7 @@ LINUX_FILES   := $(addprefix $(LINUX_BUILD)/,vmlinuz vmlinux initramfs.zst disk.
 LINUX_RECIPES := guests/linux
 # In order: a module stands behind what it needs. ext4 is built in.
 LINUX_MODULES := virtio_ring virtio virtio_mmio virtio_console virtio_blk failover net_failover virtio_net \
-                 virtio-rng virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
+                 virtio-rng virtio_balloon virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
 # Room for the file system and the 8 MiB of the disk test.
 LINUX_DISK_MIB := 16
 
@@ -15,7 +15,7 @@ LINUX_DISK_MIB := 16
 guest-linux: $(LINUX_FILES)
 	@:
 
-$(LINUX_BUILD)/vmlinuz: $(LINUX_RECIPES)/fetch
+$(LINUX_BUILD)/vmlinuz: $(LINUX_RECIPES)/fetch $(LINUX_RECIPES)/linux.mk
 	$(Q)$< $(LINUX_BUILD) $(LINUX_MODULES) $(LAB_MODULES)
 
 $(LINUX_BUILD)/vmlinux: $(LINUX_RECIPES)/extract-vmlinux $(LINUX_BUILD)/vmlinuz

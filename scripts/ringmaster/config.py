@@ -195,6 +195,8 @@ SETTINGS = {
     "cap": _integer(0, 100 * MAX_VCPUS),
     "restart": _one_of("never", "on-crash", "always"),
     "debug_exit": _boolean,
+    "balloon": _boolean,
+    "free_page_reporting": _boolean,
     "load": _address,
     "entry": _one_of("real", "protected"),
     "entry_point": _address,

@@ -235,6 +235,26 @@ static void test_dump(void **state)
 
 /* --- what is wrong --- */
 
+static void test_balloon(void **state)
+{
+    (void)state;
+    expect_refusal("vm balloon web 64M", "web is stopped; start it first");
+    run("vm start web");
+    expect_refusal("vm balloon web", "vm balloon: SIZE is missing; usage: vm balloon VM SIZE");
+    expect_refusal("vm balloon web much", "size=much: expected a size like 256M");
+    run("vm balloon web 64M");
+    expect("web was asked to live with 64M");
+    assert_int_equal(fake_manager_memory, MIB(64));
+    run("mem");
+    expect("web                       256 MiB, 192 MiB (49152 pages) given back");
+    fake_manager_error = -EINVAL;
+    expect_refusal("vm balloon web 1G", "web was made with 256M: expected that or less");
+    fake_manager_error = -ENOTSUP;
+    expect_refusal("vm balloon web 64M", "web has no balloon");
+    fake_manager_error = -ENOMEM;
+    expect_refusal("vm balloon web 256M", "web: too little memory is free");
+}
+
 static void test_wrong_commands(void **state)
 {
     static const struct {
@@ -242,8 +262,8 @@ static void test_wrong_commands(void **state)
     } cases[] = {
         {"frobnicate", "unknown command 'frobnicate'; help lists all"},
         {"vm strat web", "unknown command 'vm strat'; did you mean 'vm start'?"},
-        {"vm x", "vm what? list, show, create, start, pause, resume, restart, stop, destroy"},
-        {"vm", "vm what? list, show, create, start, pause, resume, restart, stop, destroy"},
+        {"vm x", "vm what? list, show, create, start, pause, resume, restart, stop, balloon,"},
+        {"vm", "vm what? list, show, create, start, pause, resume, restart, stop, balloon,"},
         {"atach web", "unknown command 'atach'; did you mean 'attach'?"},
         {"poweron", "unknown command 'poweron'; did you mean 'poweroff'?"},
         {"VM LIST", "unknown command 'VM'; help lists all"},
@@ -661,6 +681,7 @@ int main(void)
         cmocka_unit_test_setup(test_list_and_show, setup),
         cmocka_unit_test_setup(test_attach_and_come_back, setup),
         cmocka_unit_test_setup(test_dump, setup),
+        cmocka_unit_test_setup(test_balloon, setup),
         cmocka_unit_test_setup(test_wrong_commands, setup),
         cmocka_unit_test_setup(test_wrong_states, setup),
         cmocka_unit_test_setup(test_the_managers_errors_are_explained, setup),

@@ -9,6 +9,7 @@
 int fake_manager_error;
 unsigned fake_manager_calls;
 const char *fake_manager_call;
+uint64_t fake_manager_memory;
 
 static struct vm_slot slots[SLOTS_MAX];
 static struct vm_config configs[SLOTS_MAX];
@@ -163,6 +164,23 @@ int manager_restart(struct vm_slot *slot)
     return 0;
 }
 
+int manager_set_memory(struct vm_slot *slot, uint64_t bytes)
+{
+    int error = note("memory");
+
+    assert_int_equal(slot->state, VM_RUNNING);
+    if (!error)
+        fake_manager_memory = bytes;
+    return error;
+}
+
+void manager_get_memory(const struct vm_slot *slot, struct vm_memory *memory)
+{
+    *memory = (struct vm_memory){.pages = slot->config->memory >> PAGE_SHIFT};
+    if (fake_manager_memory)
+        memory->missing = memory->pages - (fake_manager_memory >> PAGE_SHIFT);
+}
+
 int manager_remove(struct vm_slot *slot)
 {
     int error = note("remove");
@@ -197,6 +215,7 @@ void fake_manager_reset(void)
             clear(&slots[i]);
     slot_count = 0;
     fake_manager_error = 0;
+    fake_manager_memory = 0;
     describe("web", MIB(256));
     describe("db", MIB(64));
     fake_manager_calls = 0;

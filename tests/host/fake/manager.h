@@ -11,5 +11,6 @@ void fake_manager_reset(void);
 extern int fake_manager_error;           /* what the next call returns instead; 0: it works */
 extern unsigned fake_manager_calls;      /* that changed something */
 extern const char *fake_manager_call;    /* the last one */
+extern uint64_t fake_manager_memory;     /* what a guest was last asked to live with; 0: none was */
 
 #endif
