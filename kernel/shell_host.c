@@ -42,7 +42,8 @@ static void show_vm_memory(const struct vm_slot *slot)
     if (m.missing)
         format_text(given_back, sizeof given_back, ", %lu MiB (%lu pages) given back", m.missing >> 8, m.missing);
     if (m.has_stats)
-        format_text(guest, sizeof guest, "; its guest has %lu MiB free of %lu", m.guest_free_bytes >> 20, m.guest_total_bytes >> 20);
+        format_text(guest, sizeof guest, "; its guest has %lu MiB free of %lu", m.guest_free_bytes >> 20,
+                    m.guest_total_bytes >> 20);
     shell_print("%-20s %8lu MiB%s%s", slot->config->name, m.pages >> 8, given_back, guest);
 }
 

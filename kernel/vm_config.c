@@ -224,7 +224,6 @@ static struct vm_config *find_or_add(struct vm_config_set *set, const char *name
     vm->kernel = vm->initrd = VM_IMAGE_NONE;
     vm->vcpus = 1;
     vm->weight = 100;
-    vm->balloon = true;
     vm->consoles = VM_CONSOLE_SERIAL | VM_CONSOLE_VIRTIO;
     vm->load = vm->entry_point = VM_ADDRESS_ANY;
     return vm;

@@ -78,10 +78,17 @@ static void check_flat(struct vm_config *vm)
                          (unsigned long long)vm->entry_point);
 }
 
+/* A device reaches what its guest gave back. */
+static void check_balloon(struct vm_config *vm)
+{
+    if (vm->balloon && vm->device_count > 0)
+        vm_config_refuse(vm, "balloon: not for a VM that has devices");
+}
+
 void vm_config_check(struct vm_config_set *set)
 {
     static void (*const checks[])(struct vm_config * vm) = {
-        check_kernel, check_memory, check_initrd, check_modules, check_disk_ids, check_flat,
+        check_kernel, check_memory, check_initrd, check_modules, check_disk_ids, check_flat, check_balloon,
         vm_config_read_devices,
     };
 

@@ -5,7 +5,7 @@ go on. What the guest gave back it can have again when that is free."""
 import pytest
 from vms import linux, started, stopped
 
-pytestmark = [pytest.mark.bochs, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SHELL = "\x010"
 PROMPT = r"^(?=rm> )"  # takes nothing: a line that comes above it takes its place
@@ -48,7 +48,7 @@ def checks_its_memory(machine, name):
 
 
 def test_memory_moves_from_one_guest_to_another(boot):
-    machine = boot('[ringmaster]\non_idle = "shell"\n' + linux("one"), cpus=2, memory=BOARD_MIB)
+    machine = boot('[ringmaster]\non_idle = "shell"\n' + linux("one") + 'balloon = true\n', cpus=2, memory=BOARD_MIB)
     machine.expect(r"GUEST: shell ready")
     machine.send(SHELL)
     machine.expect(PROMPT)

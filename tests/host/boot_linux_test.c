@@ -297,7 +297,8 @@ static void refuses_when_guest_memory_is_smaller_than_said(void **state)
     guest.request.ram_bytes = MIB(128);
     fake_guest_assert_refused(&guest, "guest RAM has a gap");
     guest.mem.slots[0].size = 0x80000;
-    guest.mem.slots[1] = (struct guest_mem_slot){.base = GPA(PREFERRED), .size = MIB(24), .host = guest.mem.slots[0].host + PREFERRED};
+    guest.mem.slots[1] = (struct guest_mem_slot){
+        .base = GPA(PREFERRED), .size = MIB(24), .host = guest.mem.slots[0].host + PREFERRED};
     guest.mem.count = 2;
     guest.request.initrd.size = 0;
     fake_guest_assert_refused(&guest, "conventional memory");

@@ -265,7 +265,8 @@ static void statistics_come_when_they_are_asked_for(void **state)
 
 static void reports_come_through_any_of_their_queues(void **state)
 {
-    static const struct buffer free_memory[] = {{0x200000, 0x200000, VIRTQ_DESC_F_WRITE}, {UINT64_C(1) << 62, 16, VIRTQ_DESC_F_WRITE}};
+    static const struct buffer free_memory[] = {{0x200000, 0x200000, VIRTQ_DESC_F_WRITE},
+                                                {UINT64_C(1) << 62, 16, VIRTQ_DESC_F_WRITE}};
 
     (void)state;
     for (unsigned queue = VIRTIO_BALLOON_STATS + 1; queue < VIRTIO_BALLOON_QUEUES; queue++) {
