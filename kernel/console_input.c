@@ -140,7 +140,8 @@ void console_introduce_guests(void)
 {
     uint64_t flags = console_enter();
 
-    say_guests();
+    if (console_target() == CONSOLE_SHELL) /* else a guest is streamed, maybe in the middle of a line */
+        say_guests();
     console_leave(flags);
 }
 

@@ -284,8 +284,20 @@ static void test_help_says_who_is_where(void **state)
     type("\x01h");
     assert_non_null(strstr(screen, "console: Ctrl-A and 1 web, 2 db, 3 mute, 0 the shell; Ctrl-A h is help\r\n"));
     console_attach(WEB);
-    console_introduce_guests();
+    type("\x01h");
     assert_non_null(strstr(screen, "console: what you type goes to web; Ctrl-A h is help\r\n"));
+}
+
+static void test_the_introduction_breaks_no_line_that_is_streamed(void **state)
+{
+    (void)state;
+    console_introduce_guests();
+    assert_non_null(strstr(screen, "1 web, 2 db, 3 mute, 0 the shell"));
+    console_attach(WEB);
+    say(WEB, "half");
+    console_introduce_guests();
+    say(WEB, " a line");
+    assert_non_null(strstr(screen, "half a line"));
 }
 
 static void test_a_dump_is_asked_for_once(void **state)
@@ -673,6 +685,7 @@ int main(void)
         cmocka_unit_test_setup(test_an_unknown_escape_is_swallowed, setup),
         cmocka_unit_test_setup(test_help_is_a_line_of_its_own, setup),
         cmocka_unit_test_setup(test_help_says_who_is_where, setup),
+        cmocka_unit_test_setup(test_the_introduction_breaks_no_line_that_is_streamed, setup),
         cmocka_unit_test_setup(test_a_dump_is_asked_for_once, setup),
         cmocka_unit_test_setup(test_too_much_input_is_dropped_from_the_end, setup),
         cmocka_unit_test_setup(test_input_is_for_who_was_attached, setup),
