@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where everything is in a guest: its RAM, its MMIO, its ports and its interrupts. The loaders and
- * the ACPI tables tell the guest of it, machine.c wires it; an address is written here and nowhere
+ * the ACPI tables tell the guest of it, machine_devices.c wires it; an address is written here and nowhere
  * else.
  */
 #ifndef ARCH_X86_GUEST_LAYOUT_H

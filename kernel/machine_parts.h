@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The steps by which machine.c builds a VM and takes it apart: one file each. Control thread, but for what devices call.
+ * A step that makes something returns 0, or it has told vm_config_refuse() why not; what it made until then is freed by
+ * its counterpart.
+ */
+#ifndef KERNEL_MACHINE_PARTS_H
+#define KERNEL_MACHINE_PARTS_H
+
+#include "kernel/lib/types.h"
+
+struct boot_info;
+struct guest_image;
+struct platform;
+struct random;
+struct vm;
+
+/* Says why there will be no such VM. -ENOMEM, for the caller to return. */
+MUST_CHECK int machine_refuse(struct vm *vm, const char *why);
+
+/* machine_memory.c */
+MUST_CHECK int machine_make_memory(struct vm *vm);
+void machine_free_memory(struct vm *vm);
+
+/* machine_vcpus.c */
+MUST_CHECK int machine_make_vcpus(struct vm *vm);
+void machine_free_vcpus(struct vm *vm);
+
+/* machine_devices.c. The vCPUs are there. */
+void machine_make_devices(struct vm *vm);
+MUST_CHECK int machine_make_pci(struct vm *vm);
+
+/* Every device is there: each of their timers is under the lock of its device from now on, or is cancelled. */
+void machine_lock_timers(struct vm *vm);
+void machine_cancel_timers(struct vm *vm);
+
+/* machine_virtio.c */
+MUST_CHECK int machine_make_virtio(struct vm *vm, const struct boot_info *boot, struct random *random);
+void machine_unplug_nets(struct platform *p);
+void machine_free_disks(struct platform *p);
+
+/* machine_image.c. A module of the loader's; empty for VM_IMAGE_NONE. */
+struct guest_image machine_image(const struct boot_info *boot, unsigned index);
+MUST_CHECK int machine_load_images(struct vm *vm, const struct boot_info *boot);
+
+/* machine_console.c. The context of what devices call is their struct platform. */
+MUST_CHECK int machine_attach_console(struct vm *vm);
+void machine_detach_console(struct vm *vm);
+void machine_uart_output(void *context, const uint8_t *bytes, size_t count);
+void machine_virtio_output(void *context, const uint8_t *bytes, size_t count);
+void machine_debug_output(void *context, const uint8_t *bytes, size_t count);
+void machine_offer_input(void *context);
+
+#endif
