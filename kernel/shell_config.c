@@ -82,6 +82,13 @@ static void (*const sayers[])(const struct config_key *key, const void *field, c
     [CONFIG_CPU_LIST] = say_cpus,   [CONFIG_TEXT] = say_text,       [CONFIG_NAME] = say_text,
 };
 
+static void show_net(const struct vm_net_config *net)
+{
+    shell_print("  net=%s,mac=%02x:%02x:%02x:%02x:%02x:%02x,vlan=%u%s%s%s", net->network, net->mac[0], net->mac[1], net->mac[2],
+                net->mac[3], net->mac[4], net->mac[5], net->vlan, net->is_trunk ? ",trunk" : "",
+                net->is_isolated ? ",isolated" : "", net->spoof_check ? "" : ",spoof_check=0");
+}
+
 /* What was not given has no line. */
 static void show_key(const struct config_key *key, const struct vm_config *config)
 {
@@ -106,6 +113,8 @@ void shell_vm_show(const struct shell_call *call)
         shell_print("  refused: %s", config->reason.text);
     for (unsigned i = 0; i < vm_config_table.count; i++)
         show_key(&vm_config_table.keys[i], config);
+    for (unsigned i = 0; i < config->net_count; i++)
+        show_net(&config->nets[i]);
     shell_print("  disks: %u, modules: %u, initrd: %s", config->disk_count, config->module_count,
                 config->initrd == VM_IMAGE_NONE ? "no" : "yes");
 }
@@ -175,7 +184,7 @@ static bool is_sound(const char *name)
 {
     struct vm_config_set set = {&draft, 1, 1};
 
-    memcpy(draft.name, name, sizeof draft.name);
+    vm_config_rename(&draft, name);
     draft.refused = false;
     draft.reason.text[0] = '\0';
     vm_config_check(&set);

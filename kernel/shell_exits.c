@@ -65,11 +65,12 @@ static void exits(const struct shell_call *call)
     const struct vm_slot *slot;
 
     shell_print("%-20s %-16s %12s %10s", "VM", "EXIT", "COUNT", "TICKS/EXIT");
-    if (call->slot && shell_vcpu_count(call->slot->vm) > 1)
-        return show_vcpus(call->slot);
     for (unsigned i = 0; (slot = manager_slot(i)); i++)
-        if (!call->slot || slot == call->slot)
+        if (slot == call->slot && shell_vcpu_count(slot->vm) > 1)
+            show_vcpus(slot);
+        else if (!call->slot || slot == call->slot)
             show_vm(slot);
+    shell_print("ticks are counted while a VM is traced: trace on VM");
 }
 
 /* --- trace --- */

@@ -140,6 +140,9 @@ MUST_CHECK int vm_config_add_module(struct vm_config_set *set, unsigned module_i
 /* Adds the card that a value of the key `net` describes: "lan0,mac=02:00:00:00:00:01". -EINVAL: error says why not. */
 MUST_CHECK int vm_config_add_net(struct vm_config *vm, const char *value, struct config_error *error);
 
+/* The description is another VM's now, a copy: its cards get addresses of their own. name ends with 0 and fits. */
+void vm_config_rename(struct vm_config *vm, const char *name);
+
 /* Fills devices out of devices_text, or refuses. */
 void vm_config_read_devices(struct vm_config *vm);
 

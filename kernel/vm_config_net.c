@@ -4,6 +4,7 @@
  * pairs of the same grammar, with commas in place of blanks.
  */
 #include "kernel/vm_config.h"
+#include "kernel/lib/assert.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 
@@ -183,4 +184,15 @@ int vm_config_add_net(struct vm_config *vm, const char *value, struct config_err
     }
     vm->nets[vm->net_count++] = reader.net;
     return 0;
+}
+
+void vm_config_rename(struct vm_config *vm, const char *name)
+{
+    size_t size = strlen(name) + 1;
+
+    ASSERT(size <= sizeof vm->name);
+    memset(vm->name, 0, sizeof vm->name);
+    memcpy(vm->name, name, size);
+    for (unsigned i = 0; i < vm->net_count; i++)
+        make_mac(vm->name, i, vm->nets[i].mac);
 }

@@ -172,6 +172,27 @@ static void test_a_created_vm_is_destroyed(void **state)
     expect("db is gone");
 }
 
+/* Theory: two cards with one address on one switch is what nobody means by "another one like it". */
+static void test_a_copy_has_addresses_of_its_own(void **state)
+{
+    struct vm_config *web = manager_find("web")->config;
+    struct vm_config *copy;
+    struct config_error error;
+
+    (void)state;
+    assert_int_equal(vm_config_add_net(web, "lan0,mac=02:00:00:00:00:01,vlan=7", &error), 0);
+    assert_int_equal(vm_config_add_net(web, "lan0", &error), 0);
+    run("vm create copy like=web");
+    copy = manager_find("copy")->config;
+    assert_int_equal(copy->net_count, 2);
+    assert_int_equal(copy->nets[0].vlan, 7);
+    assert_memory_not_equal(copy->nets[0].mac, web->nets[0].mac, sizeof web->nets[0].mac);
+    assert_memory_not_equal(copy->nets[1].mac, web->nets[1].mac, sizeof web->nets[1].mac);
+    assert_memory_not_equal(copy->nets[1].mac, copy->nets[0].mac, sizeof web->nets[0].mac);
+    run("vm show web");
+    expect("  net=lan0,mac=02:00:00:00:00:01,vlan=7");
+}
+
 static void test_list_and_show(void **state)
 {
     (void)state;
@@ -677,6 +698,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_a_life, setup),
+        cmocka_unit_test_setup(test_a_copy_has_addresses_of_its_own, setup),
         cmocka_unit_test_setup(test_a_created_vm_is_destroyed, setup),
         cmocka_unit_test_setup(test_list_and_show, setup),
         cmocka_unit_test_setup(test_attach_and_come_back, setup),
