@@ -157,4 +157,73 @@ static inline void netdev_plug(struct netdev *netdev, struct net_card *card)
     lock_release(&netdev->receive_lock);
 }
 
+/*
+ * Sockets between VMs (VIRTIO 1.2, "Socket Device"). A socket device sends packets into a vsockdev, its place at the
+ * hub, which gives them to the device of the CID that they are for, on the CPU of the sender. Nothing is dropped for want of
+ * room: what the receiver cannot take now stays with the sender, who is woken when there is room.
+ */
+/* Below are those with a meaning of their own: any, the hypervisor, the machine itself, the host. */
+#define VSOCK_CID_FIRST 3u
+#define VSOCK_CIDS      64u
+#define VSOCK_CID_LAST  (VSOCK_CID_FIRST + VSOCK_CIDS - 1)
+
+#define VSOCK_TYPE_STREAM 1u
+
+#define VSOCK_OP_REQUEST        1u
+#define VSOCK_OP_RST            3u
+#define VSOCK_OP_RW             5u
+#define VSOCK_OP_CREDIT_REQUEST 7u /* the last one */
+
+/* As the driver lays it out. */
+struct vsock_header {
+    uint64_t src_cid;
+    uint64_t dst_cid;
+    uint32_t src_port;
+    uint32_t dst_port;
+    uint32_t len; /* of the payload */
+    uint16_t type;
+    uint16_t op;
+    uint32_t flags;
+    uint32_t buf_alloc;
+    uint32_t fwd_cnt;
+} __attribute__((packed));
+
+#define VSOCK_PAYLOAD_MAX KIB(64)
+
+/* The header is a copy; the payload lies in the sender's memory and may change at any time. */
+struct vsock_packet {
+    struct vsock_header header;
+    struct net_span *payload; /* what is left of it: the receiver takes it off the front */
+    uint32_t left_bytes;
+};
+
+enum vsock_result {
+    VSOCK_DONE,
+    VSOCK_FULL,   /* something is left, or all; try again when woken */
+    VSOCK_NOBODY, /* nobody takes it */
+};
+
+/* The device's side. All of it belongs to the place's receive_lock. */
+struct vsock_card {
+    enum vsock_result (*receive)(void *context, struct vsock_packet *packet);
+    void (*wake)(void *context); /* try again. Only asks its owner to: any CPU */
+    void *context;
+};
+
+struct vsockdev_ops {
+    /* Only one at a time at a place. */
+    enum vsock_result (*send)(void *context, struct vsock_packet *packet);
+    /* The device has room again: whoever waits for it is woken. */
+    void (*has_room)(void *context);
+};
+
+/* The locking is that of struct netdev. */
+struct vsockdev {
+    const struct vsockdev_ops *ops;
+    void *context;
+    uint32_t cid;
+    struct lock receive_lock;
+    struct vsock_card *card; /* NULL: nothing is plugged in */
+};
+
 #endif
