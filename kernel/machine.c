@@ -108,18 +108,17 @@ static void silence(struct vm *vm)
 
 static void free_platform(struct platform *p)
 {
-    machine_free_disks(p);
+    machine_free_virtio(p);
     heap_free(p);
 }
 
-/* Nothing is freed before the network is unplugged: other guests' CPUs write into its memory and interrupt its vCPUs. */
 void machine_destroy(struct vm *vm)
 {
     bool is_unreachable; /* by devices */
 
     machine_detach_console(vm);
     if (vm->platform)
-        machine_unplug_nets(vm->platform);
+        machine_unplug(vm->platform);
     is_unreachable = machine_pci_detach(vm) == 0;
     silence(vm);
     machine_pci_free(vm);

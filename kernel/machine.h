@@ -26,6 +26,7 @@
 #include "drivers/virt/virtio_mmio.h"
 #include "drivers/virt/virtio_net.h"
 #include "drivers/virt/virtio_rng.h"
+#include "drivers/virt/virtio_vsock.h"
 #include "kernel/ramdisk.h"
 #include "kernel/vm.h"
 #include "kernel/vm_config.h"
@@ -60,6 +61,7 @@ struct platform {
     bool balloon_wants_flush; /* atomic; see ballooning.h */
     struct virtio_net nets[VM_NETS_MAX];
     struct switch_port *ports[VM_NETS_MAX]; /* where they are plugged in */
+    struct virtio_vsock *vsock;             /* NULL: it has none */
     struct machine_pci *pci;                /* NULL: it has no PCI bus */
 
     /* What was typed and not yet taken by the console device that wrote last. */

@@ -36,8 +36,9 @@ void machine_cancel_timers(struct vm *vm);
 
 /* machine_virtio.c */
 MUST_CHECK int machine_make_virtio(struct vm *vm, const struct boot_info *boot, struct random *random);
-void machine_unplug_nets(struct platform *p);
-void machine_free_disks(struct platform *p);
+/* Before anything is freed: other guests' CPUs write into its memory and interrupt its vCPUs. */
+void machine_unplug(struct platform *p);
+void machine_free_virtio(struct platform *p);
 
 /* machine_image.c. A module of the loader's; empty for VM_IMAGE_NONE. */
 struct guest_image machine_image(const struct boot_info *boot, unsigned index);

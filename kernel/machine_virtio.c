@@ -6,7 +6,9 @@
 #include "arch/arch.h"
 #include "arch/x86/guest/boot.h"
 #include "drivers/net/networks.h"
+#include "drivers/net/vsock_hub.h"
 #include "kernel/ballooning.h"
+#include "kernel/heap.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/format.h"
 #include "kernel/lib/lock.h"
@@ -138,6 +140,23 @@ static int add_net(struct platform *p, struct random *random, unsigned n)
     return add_virtio(p, &p->nets[n].device);
 }
 
+static int add_vsock(struct platform *p)
+{
+    uint32_t cid = p->vm->config->vsock_cid;
+    struct vsockdev *place;
+
+    if (!cid)
+        return 0;
+    p->vsock = heap_alloc(sizeof *p->vsock);
+    if (!p->vsock)
+        return machine_refuse(p->vm, "no memory for its sockets");
+    place = vsock_hub_attach(cid);
+    if (!place)
+        return machine_refuse(p->vm, "another VM has its vsock CID");
+    virtio_vsock_init(p->vsock, &p->vm->mem, place);
+    return add_virtio(p, &p->vsock->device);
+}
+
 static int add_balloon(struct platform *p)
 {
     if (!p->vm->config->balloon)
@@ -161,18 +180,22 @@ int machine_make_virtio(struct vm *vm, const struct boot_info *boot, struct rand
         error = add_disk(p, boot, i);
     for (unsigned i = 0; i < vm->config->net_count && !error; i++)
         error = add_net(p, random, i);
+    error = error ? error : add_vsock(p);
     return error ? error : add_balloon(p);
 }
 
-void machine_unplug_nets(struct platform *p)
+void machine_unplug(struct platform *p)
 {
     for (unsigned i = 0; i < VM_NETS_MAX; i++)
         if (p->ports[i])
             switch_detach(p->ports[i]);
+    if (p->vsock && p->vsock->hub)
+        vsock_hub_detach(p->vsock->hub);
 }
 
-void machine_free_disks(struct platform *p)
+void machine_free_virtio(struct platform *p)
 {
+    heap_free(p->vsock);
     for (unsigned i = 0; i < VM_DISKS_MAX; i++)
         if (p->ramdisks[i].root)
             ramdisk_revert(&p->ramdisks[i]);

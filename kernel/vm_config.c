@@ -5,6 +5,7 @@
  * sense is vm_config_check.c's question.
  */
 #include "kernel/vm_config.h"
+#include "drivers/backend.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
@@ -65,6 +66,7 @@ static const struct config_key kernel_keys[] = {
     {"restart",     CONFIG_CHOICE,   AT(restart),     0, 0, restart_choices, "when to start it again"},
     {"debug_exit",  CONFIG_FLAG,     AT(debug_exit),  0, 1, NULL, "a write to port 0xf4 ends the VM"},
     {"balloon",     CONFIG_FLAG,     AT(balloon),     0, 1, NULL, "a virtio balloon: the guest gives memory back when asked"},
+    {"vsock",       CONFIG_NUMBER,   AT(vsock_cid),   VSOCK_CID_FIRST, VSOCK_CID_LAST, NULL, "its CID: sockets with the other VMs that have one"},
     {"free_page_reporting", CONFIG_FLAG, AT(free_page_reporting), 0, 1, NULL, "its free memory goes back by itself; needs balloon"},
     {"load",        CONFIG_ADDRESS,  AT(load),        0, LOAD_MAX, NULL, "where a flat image lies"},
     {"entry",       CONFIG_CHOICE,   AT(entry),       0, 0, entry_choices, "CPU mode at the start of a flat image"},

@@ -102,6 +102,7 @@ struct vm_config {
     unsigned cap; /* percent of one CPU; 0: none */
     enum vm_restart restart;
     bool debug_exit;
+    unsigned vsock_cid;       /* VSOCK_CID_FIRST to VSOCK_CID_LAST; 0: no socket device */
     bool balloon;             /* the guest can give memory back, and take it again */
     bool free_page_reporting; /* and is asked to do so with what it does not use */
     unsigned consoles; /* VM_CONSOLE_* bits */

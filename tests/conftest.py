@@ -14,7 +14,8 @@ sys.path[:0] = [str(TREE / "scripts"), str(TREE / "tests/boot"), str(TREE / "tes
 from harness import KERNEL, Booter  # noqa: E402
 
 
-# The virtualization engines and the emulator that has each: a test marked `engines` runs on all of them.
+# The virtualization engines and the emulator that has each: a test marked `engines` runs on all of them, in `make
+# test-all` only on those of engines(full=[...]).
 ENGINES = {"vt-x": "bochs", "amd-v": "qemu-tcg"}
 MARKERS = {"bochs": pytest.mark.bochs, "qemu-tcg": pytest.mark.tcg}
 SLOWEST_FIRST = ("lab", "slow", "bochs", "tcg")
@@ -25,8 +26,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_generate_tests(metafunc):
-    if metafunc.definition.get_closest_marker("engines") and "boot" in metafunc.fixturenames:
-        engines = [pytest.param(machine, id=engine, marks=MARKERS[machine]) for engine, machine in ENGINES.items()]
+    marker = metafunc.definition.get_closest_marker("engines")
+    if marker and "boot" in metafunc.fixturenames:
+        full = marker.kwargs.get("full", ())
+        engines = [pytest.param(machine, id=engine, marks=[MARKERS[machine], *[pytest.mark.full] * (engine in full)])
+                   for engine, machine in ENGINES.items()]
         metafunc.parametrize("boot", engines, indirect=True)
 
 

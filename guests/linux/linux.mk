@@ -7,7 +7,8 @@ LINUX_FILES   := $(addprefix $(LINUX_BUILD)/,vmlinuz vmlinux initramfs.zst disk.
 LINUX_RECIPES := guests/linux
 # In order: a module stands behind what it needs. ext4 is built in.
 LINUX_MODULES := virtio_ring virtio virtio_mmio virtio_console virtio_blk failover net_failover virtio_net \
-                 virtio-rng virtio_balloon virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
+                 virtio-rng virtio_balloon virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci \
+                 vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport
 # Room for the file system and the 8 MiB of the disk test.
 LINUX_DISK_MIB := 16
 
@@ -21,8 +22,12 @@ $(LINUX_BUILD)/vmlinuz: $(LINUX_RECIPES)/fetch $(LINUX_RECIPES)/linux.mk
 $(LINUX_BUILD)/vmlinux: $(LINUX_RECIPES)/extract-vmlinux $(LINUX_BUILD)/vmlinuz
 	$(Q)$^ $@
 
-$(LINUX_BUILD)/initramfs.zst: $(LINUX_RECIPES)/make-initramfs $(LINUX_RECIPES)/init $(LINUX_BUILD)/vmlinuz
-	$(Q)$< $(LINUX_RECIPES)/init $(LINUX_BUILD)/modules $@ $(LINUX_MODULES)
+$(LINUX_BUILD)/vsock: $(LINUX_RECIPES)/vsock.c
+	@mkdir -p $(@D)
+	$(Q)gcc -std=gnu17 -O2 -s -static -Wall -Wextra -Werror $< -o $@
+
+$(LINUX_BUILD)/initramfs.zst: $(LINUX_RECIPES)/make-initramfs $(LINUX_RECIPES)/init $(LINUX_BUILD)/vsock $(LINUX_BUILD)/vmlinuz
+	$(Q)$< $(LINUX_RECIPES)/init $(LINUX_BUILD)/vsock $(LINUX_BUILD)/modules $@ $(LINUX_MODULES)
 
 # No journal and no lazy initialisation: the fewer blocks it writes by itself, the more repeatable a run.
 $(LINUX_BUILD)/disk.img: $(LINUX_RECIPES)/linux.mk

@@ -195,6 +195,7 @@ SETTINGS = {
     "cap": _integer(0, 100 * MAX_VCPUS),
     "restart": _one_of("never", "on-crash", "always"),
     "debug_exit": _boolean,
+    "vsock": _integer(3, 66),
     "balloon": _boolean,
     "free_page_reporting": _boolean,
     "load": _address,

@@ -6,7 +6,7 @@ say what they hear."""
 import pytest
 from vms import guest, started, stopped
 
-pytestmark = [pytest.mark.bochs, pytest.mark.slow]
+pytestmark = [pytest.mark.engines, pytest.mark.slow]
 
 SHELL = "\x010"
 PROMPT = r"^(?=rm> )"  # takes nothing: a line that comes above it takes its place
