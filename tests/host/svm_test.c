@@ -327,6 +327,22 @@ static void test_tags_are_renewed_by_a_flush(void **state)
     assert_int_equal(vmcb->control.tlb_control, TLB_FLUSH_ASID);
 }
 
+/* An INIT finds the vCPU on the CPU where its tag is valid; VMRUN refuses the host's, which is 0. */
+static void test_a_reset_vcpu_has_a_tag(void **state)
+{
+    static const uint32_t features[] = {SVM_FEATURE_NP, SVM_FEATURE_NP | SVM_FEATURE_FLUSH_BY_ASID};
+
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
+        svm_caps.features = features[i];
+        svm_ops.run(vcpu);
+        svm_ops.vcpu_reset(vcpu, real_mode());
+        svm_ops.run(vcpu);
+        assert_in_range(vmcb->control.guest_asid, 1, 3);
+    }
+}
+
 /* --- exits --- */
 
 static void assert_kind(uint64_t code, enum exit_kind kind)
@@ -759,6 +775,7 @@ int main(void)
         TEST(test_bits_that_are_not_the_guests),
         TEST(test_what_changes_is_not_clean),
         TEST(test_tags_are_renewed_by_a_flush),
+        TEST(test_a_reset_vcpu_has_a_tag),
         TEST(test_codes_without_operands),
         TEST(test_no_code_is_trusted),
         TEST(test_the_next_rip_is_read_from_the_code),

@@ -254,6 +254,7 @@ void vmcb_init(struct vcpu *vcpu, const struct vcpu_start *start)
     keep_syscall_msrs(&v->vmcb->state, &old);
     write_state(v, start);
     v->needs_flush = true;
+    v->asid_generation = 0; /* its tag went with the rest */
     v->looks_again = false;
     v->is_nmi_blocked = false;
     v->step = STEP_NONE;
