@@ -417,6 +417,32 @@ static void test_the_next_rip_is_read_from_the_code(void **state)
     assert_length(VMEXIT_CPUID, 15);
 }
 
+/* The last bytes below 4 GiB, where a code segment's base has put them into RAM. */
+static void test_rip_wraps_around_outside_64_bit_mode(void **state)
+{
+    (void)state;
+    begin();
+    vmcb->state.cs.base = CODE_AT + 2;
+    vmcb->state.rip = 0xfffffffe;
+    CODE("\x0f\xa2");
+    (void)leave(VMEXIT_CPUID, 0, 0);
+    assert_int_equal(vmcb->state.rip, 0);
+    vmcb->state.rip = 0xfffffffe;
+    vcpu->emulated_length = 5;
+    (void)leave(VMEXIT_NPF, 0, 0xfee000b0);
+    assert_int_equal(vmcb->state.rip, 3);
+    CODE("\x66\xf1");
+    vmcb->state.rip = 0xfffffffe;
+    verdict_of_handler = VERDICT_RESUME;
+    (void)leave(VMEXIT_ICEBP, 0, 0);
+    assert_int_equal(vmcb->state.rip, 0);
+    enter_long_mode();
+    verdict_of_handler = VERDICT_NEXT;
+    vmcb->state.rip = 0xfffffffe;
+    (void)leave(VMEXIT_NPF, 0, 0xfee000b0);
+    assert_int_equal(vmcb->state.rip, 0x100000003);
+}
+
 /* Another vCPU wrote over it: it is run again, not passed over. */
 static void test_code_that_has_changed_is_run_again(void **state)
 {
@@ -779,6 +805,7 @@ int main(void)
         TEST(test_codes_without_operands),
         TEST(test_no_code_is_trusted),
         TEST(test_the_next_rip_is_read_from_the_code),
+        TEST(test_rip_wraps_around_outside_64_bit_mode),
         TEST(test_code_that_has_changed_is_run_again),
         TEST(test_the_cpus_own_next_rip_is_taken),
         TEST(test_ports),

@@ -100,6 +100,8 @@ static void a_complete_cpu_is_used_wholly(void **state)
     assert_used(CONTROL_PROC, PROC_USE_TPR_SHADOW);
     assert_used(CONTROL_PROC2, PROC2_ENABLE_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_ENABLE_VPID |
                                    PROC2_APIC_REGISTER_VIRT | PROC2_VIRTUAL_INTERRUPTS);
+    assert_used(CONTROL_PROC, PROC_MWAIT_EXITING | PROC_MONITOR_EXITING | PROC_RDPMC_EXITING); /* what is the machine's */
+    assert_used(CONTROL_PROC2, PROC2_WBINVD_EXITING | PROC2_ENCLS_EXITING);
     assert_not_used(CONTROL_PROC, PROC_RDTSC_EXITING | PROC_CR8_LOAD_EXITING); /* what nobody asked for */
     assert_true(was_logged("VT-x: yes, EPT: yes (1G, 2M, 4K pages)"));
     assert_false(was_logged("lacks"));

@@ -15,6 +15,13 @@
 #include "arch/x86/svm/vmcb.h"
 #include "drivers/virt/lapic.h"
 
+/* The instruction before is over, and with it the shadow of STI or MOV SS. Outside 64-bit mode RIP is EIP, which wraps around. */
+static void go_to(struct vmcb *vmcb, uint64_t rip)
+{
+    vmcb->state.rip = vmcb_is_64_bit(vmcb) ? rip : (uint32_t)rip;
+    vmcb->control.interrupt_shadow &= ~INTERRUPT_SHADOW;
+}
+
 /* --- filling in: one function a kind that needs one; false: the guest goes on, with what was raised --- */
 
 /* The exit leaves it pending: it comes as soon as we let it. */
@@ -52,8 +59,7 @@ static bool fill_icebp(struct vcpu *vcpu, struct vcpu_exit *exit)
 
     if (!svm_insn_skip(vcpu, 0xf1, 1))
         return false;
-    v->vmcb->state.rip = v->next_rip;
-    v->vmcb->control.interrupt_shadow &= ~INTERRUPT_SHADOW;
+    go_to(v->vmcb, v->next_rip);
     exit->exception.vector = X86_DB;
     exit->exception.has_error_code = false;
     exit->exception.detail = 0;
@@ -225,14 +231,13 @@ static COLD void settle_flags(struct vcpu *vcpu, struct vmcb *vmcb)
         event_raise_debug(vcpu, DR6_BS);
 }
 
-/* An instruction that we emulated is over: RIP stands behind it, and the shadow of STI or MOV SS is gone. */
+/* An instruction that we emulated is over. */
 static void advance(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     const struct svm_vcpu *v = svm_of(vcpu);
     struct vmcb *vmcb = v->vmcb;
 
-    vmcb->state.rip = exit->kind == EXIT_MEMORY ? vmcb->state.rip + vcpu->emulated_length : v->next_rip;
-    vmcb->control.interrupt_shadow &= ~INTERRUPT_SHADOW;
+    go_to(vmcb, exit->kind == EXIT_MEMORY ? vmcb->state.rip + vcpu->emulated_length : v->next_rip);
     if (unlikely(vmcb->state.rflags & (RFLAGS_TF | RFLAGS_RF)))
         settle_flags(vcpu, vmcb);
 }

@@ -90,6 +90,7 @@ static const struct control_row rows[] = {
     {CONTROL_PROC2, PROC2_ENABLE_RDTSCP, WANT, "RDTSCP", NULL},
     {CONTROL_PROC2, PROC2_ENABLE_INVPCID, WANT, "INVPCID", NULL},
     {CONTROL_PROC2, PROC2_PAUSE_LOOP_EXITING, WANT, "pause-loop exiting", NULL},
+    {CONTROL_PROC2, PROC2_WBINVD_EXITING, WANT, "WBINVD exiting", NULL}, /* one empties every CPU's caches */
     {CONTROL_PROC2, PROC2_ENCLS_EXITING, WANT, "ENCLS exiting", NULL}, /* there to be refused: no guest has SGX */
     {CONTROL_PROC2, PROC2_VIRTUALIZE_APIC_ACCESSES, WANT, "virtual APIC accesses", wants_register_virtualization},
     {CONTROL_PROC2, PROC2_VIRTUALIZE_X2APIC, WANT, "virtual x2APIC mode", wants_tpr_shadow},

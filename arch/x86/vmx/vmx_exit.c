@@ -48,6 +48,23 @@ static void keep_interrupted_event(struct vcpu *vcpu)
     vcpu_request(vcpu, REQUEST_EVENT);
 }
 
+/* --- instructions --- */
+
+static COLD bool is_64_bit(void)
+{
+    return (vmread(VMCS_GUEST_EFER) & EFER_LMA) && (vmread(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * SEG_CS) & SEG_ATTR_L);
+}
+
+/* RIP goes past so many bytes. Outside 64-bit mode it is EIP, and VM entry refuses more. */
+static inline void skip(uint64_t length)
+{
+    uint64_t rip = vmread(VMCS_GUEST_RIP) + length;
+
+    if (unlikely((uint32_t)rip < length) && !is_64_bit())
+        rip = (uint32_t)rip;
+    vmwrite(VMCS_GUEST_RIP, rip);
+}
+
 /* --- filling in: one function a kind that needs one --- */
 
 /*
@@ -70,7 +87,7 @@ static void settle_debug_exception(uint32_t info)
     uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
     if ((info & INTERRUPTION_TYPE_MASK) == INTERRUPTION_PRIVILEGED_SOFTWARE_EXCEPTION << INTERRUPTION_TYPE_SHIFT) {
-        vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+        skip(vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~shadow);
     } else if ((blocked & shadow) && (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF)) {
         vmwrite(VMCS_GUEST_PENDING_DEBUG, DR6_BS);
@@ -141,6 +158,12 @@ static void fill_apic_access(struct vcpu *vcpu)
     keep_interrupted_event(vcpu);
 }
 
+/* Outside 64-bit mode the upper half of a register is whatever 64-bit code has left there. */
+static uint64_t mov_operand(uint64_t value)
+{
+    return likely(value >> 32 == 0) || is_64_bit() ? value : (uint32_t)value;
+}
+
 /* SDM 3C, "Exit Qualification for Control-Register Accesses" */
 static void fill_cr(struct vcpu *vcpu)
 {
@@ -159,7 +182,7 @@ static void fill_cr(struct vcpu *vcpu)
         uint64_t source = q >> 16 & 0xf, cr0 = vmcs_get_cr0();
         vcpu->exit.cr.value = (cr0 & ~0xeul) | source;
     } else {
-        vcpu->exit.cr.value = vcpu->gpr[vcpu->exit.cr.gpr];
+        vcpu->exit.cr.value = mov_operand(vcpu->gpr[vcpu->exit.cr.gpr]);
     }
 }
 
@@ -300,7 +323,7 @@ static inline void advance(struct vcpu *vcpu)
     /* Of an EPT violation the CPU need not tell the length. */
     uint64_t length = vcpu->exit.kind == EXIT_MEMORY ? vcpu->emulated_length : vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
 
-    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + length);
+    skip(length);
     if (unlikely(blocked & shadow))
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~shadow);
     if (unlikely(rflags & (RFLAGS_RF | RFLAGS_TF)))

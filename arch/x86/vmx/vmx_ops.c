@@ -229,6 +229,7 @@ static void vmx_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
     v->is_launched = false;
     vmcs_init(vcpu);
     vmcs_set_start(vcpu, start);
+    flush_linear(vcpu); /* an INIT turns paging off */
     vmx_start_slice();
 }
 
