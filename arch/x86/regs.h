@@ -88,6 +88,12 @@ enum x86_exception {
     (1u << X86_DF | 1u << X86_TS | 1u << X86_NP | 1u << X86_SS | 1u << X86_GP | 1u << X86_PF |     \
      1u << X86_AC | 1u << X86_CP)
 
+/* Exceptions of an instruction that did not happen (SDM 3A, "Exception Classifications"). */
+#define X86_FAULTS                                                                                 \
+    (1u << X86_DE | 1u << X86_BR | 1u << X86_UD | 1u << X86_NM | 1u << X86_TS | 1u << X86_NP |     \
+     1u << X86_SS | 1u << X86_GP | 1u << X86_PF | 1u << X86_MF | 1u << X86_AC | 1u << X86_XM |     \
+     1u << X86_VE | 1u << X86_CP)
+
 /* CPUID feature bits that the host itself asks for. */
 #define CPUID_1_ECX_VMX          (1u << 5)
 #define CPUID_1_ECX_PCID         (1u << 17)

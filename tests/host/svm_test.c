@@ -703,6 +703,46 @@ static void test_nmis_wait_for_the_iret(void **state)
     assert_int_equal(vmcb->state.dr6, DR6_INIT);
 }
 
+/* The fault's frame shows the flags: they are the guest's, and the NMI waits for the next IRET. */
+static void test_an_iret_that_faults_shows_no_trap_flag(void **state)
+{
+    (void)state;
+    begin();
+    svm_ops.inject(vcpu, &(struct event){.type = EVENT_NMI, .vector = X86_NMI});
+    verdict_of_handler = VERDICT_LEAVE;
+    assert_kind(VMEXIT_IRET, EXIT_WINDOW);
+    assert_true(is_intercepted(INTERCEPT_EXCEPTION, 1u << X86_GP | 1u << X86_PF | 1u << X86_SS | 1u << X86_NP));
+    (void)leave(VMEXIT_EXCP0 + X86_PF, 2, 0x123456789000);
+    assert_int_equal(vcpu->exit.kind, EXIT_EXCEPTION);
+    assert_int_equal(vcpu->exit.exception.vector, X86_PF);
+    assert_int_equal(vcpu->exit.exception.error_code, 2);
+    assert_int_equal(vmcb->state.cr2, 0x123456789000);
+    svm_ops.inject(vcpu, &(struct event){.type = EVENT_EXCEPTION, .vector = X86_PF, .has_error_code = true});
+    assert_false(vmcb->state.rflags & RFLAGS_TF);
+    assert_false(is_intercepted(INTERCEPT_EXCEPTION, 1u << X86_PF));
+    assert_true(is_intercepted(INTERCEPT_EXCEPTION, EXCEPTIONS_TAKEN));
+    assert_true(is_intercepted(INTERCEPT_MISC1, MISC1_IRET));
+    assert_false(svm_ops.is_open(vcpu, WINDOW_NMI));
+    (void)leave(VMEXIT_IRET, 0, 0);
+    end_step(RFLAGS_ONE);
+    assert_true(svm_ops.is_open(vcpu, WINDOW_NMI));
+    assert_false(is_intercepted(INTERCEPT_EXCEPTION, 1u << X86_PF));
+}
+
+/* A guest that steps itself keeps its flag. */
+static void test_what_comes_before_a_step_leaves_the_guests_trap_flag(void **state)
+{
+    (void)state;
+    begin();
+    vmcb->control.interrupt_shadow = INTERRUPT_SHADOW;
+    vmcb->state.rflags |= RFLAGS_TF;
+    svm_ops.want_window(vcpu, WINDOW_NMI, true);
+    svm_ops.inject(vcpu, &(struct event){.type = EVENT_EXCEPTION, .vector = X86_UD});
+    assert_true(vmcb->state.rflags & RFLAGS_TF);
+    end_step(RFLAGS_ONE | RFLAGS_TF);
+    assert_int_equal(vcpu->exit.kind, EXIT_EXCEPTION); /* not ours */
+}
+
 static void test_an_nmi_waits_for_the_end_of_a_shadow(void **state)
 {
     (void)state;
@@ -819,6 +859,8 @@ int main(void)
         TEST(test_an_interrupted_event_comes_again),
         TEST(test_the_interrupt_window),
         TEST(test_nmis_wait_for_the_iret),
+        TEST(test_an_iret_that_faults_shows_no_trap_flag),
+        TEST(test_what_comes_before_a_step_leaves_the_guests_trap_flag),
         TEST(test_an_nmi_waits_for_the_end_of_a_shadow),
         TEST(test_a_guest_that_steps_gets_its_trap),
         TEST(test_an_nmi_behind_another_event_kicks),

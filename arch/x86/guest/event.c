@@ -106,9 +106,6 @@ static void inject_interrupt(struct vcpu *vcpu, bool from_pic)
     vcpu_ops->inject(vcpu, &e);
 }
 
-/* Exceptions of an instruction that did not happen; #DB, #BP, #OF, and what aborts, are not. */
-#define FAULTS ~(1u << X86_DB | 1u << X86_NMI | 1u << X86_BP | 1u << X86_OF | 1u << X86_DF | 1u << X86_MC)
-
 /* SDM 3B, "Instruction-Breakpoint Exception Condition": a fault saves RF set, and injection saves what is there. */
 static void set_resume_flag(struct vcpu *vcpu)
 {
@@ -120,7 +117,7 @@ static bool inject_pending_event(struct vcpu *vcpu)
 {
     if (vcpu->event.type == EVENT_NONE)
         return false;
-    if (vcpu->event.type == EVENT_EXCEPTION && (FAULTS >> vcpu->event.vector & 1))
+    if (vcpu->event.type == EVENT_EXCEPTION && (X86_FAULTS >> vcpu->event.vector & 1))
         set_resume_flag(vcpu);
     vcpu_ops->inject(vcpu, &vcpu->event);
     vcpu->event.type = EVENT_NONE;

@@ -3,10 +3,12 @@
  * Events. AMD-V (without virtual NMIs) leaves it to us when a guest can take an NMI: it is blocked from its injection
  * until the IRET that follows has been executed. That IRET makes an exit before it is executed, and one step by the
  * trap flag tells that it is over; what it pops are the guest's own flags. The step out of the shadow of STI or
- * MOV SS takes its trap flag back itself.
+ * MOV SS takes its trap flag back itself. An instruction that faults is no step: while one is made, faults make exits, and
+ * the trap flag is taken back before the guest gets the fault, which would show it.
  */
 #include "arch/x86/svm/svm_event.h"
 #include "arch/arch.h"
+#include "arch/x86/guest/exit.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/svm/svm_caps.h"
 #include "arch/x86/svm/vmcb.h"
@@ -15,6 +17,9 @@
 
 /* --- steps --- */
 
+/* #VE is Intel's. */
+#define STEP_FAULTS (X86_FAULTS & ~(1u << X86_VE))
+
 static void begin_step(struct svm_vcpu *v, enum step step)
 {
     if (v->step != STEP_NONE)
@@ -22,6 +27,23 @@ static void begin_step(struct svm_vcpu *v, enum step step)
     v->step = step;
     v->had_tf = v->vmcb->state.rflags & RFLAGS_TF;
     v->vmcb->state.rflags |= RFLAGS_TF;
+    vmcb_change_intercepts(v->vmcb, INTERCEPT_EXCEPTION, STEP_FAULTS, true);
+}
+
+static void leave_step(struct svm_vcpu *v)
+{
+    v->step = STEP_NONE;
+    vmcb_change_intercepts(v->vmcb, INTERCEPT_EXCEPTION, STEP_FAULTS & ~EXCEPTIONS_TAKEN, false);
+}
+
+/* Something else comes first, at the instruction that was to be stepped over: an IRET is waited for again. */
+static void give_up_step(struct svm_vcpu *v)
+{
+    if (v->step == STEP_IRET)
+        vmcb_change_intercepts(v->vmcb, INTERCEPT_MISC1, MISC1_IRET, true);
+    if (!v->had_tf)
+        v->vmcb->state.rflags &= ~RFLAGS_TF;
+    leave_step(v);
 }
 
 void svm_begin_iret(struct vcpu *vcpu)
@@ -40,7 +62,7 @@ bool svm_end_step(struct vcpu *vcpu)
 
     if (step == STEP_NONE)
         return false;
-    v->step = STEP_NONE;
+    leave_step(v);
     if (step == STEP_IRET)
         v->is_nmi_blocked = false;
     else if (!v->had_tf)
@@ -113,6 +135,8 @@ void svm_inject(struct vcpu *vcpu, const struct event *event)
     struct svm_vcpu *v = svm_of(vcpu);
     uint64_t value = EVENT_VALID | (uint64_t)injected_types[event->type] << EVENT_TYPE_SHIFT | event->vector;
 
+    if (unlikely(v->step != STEP_NONE))
+        give_up_step(v);
     if (event->has_error_code)
         value |= EVENT_ERROR_CODE_VALID | (uint64_t)event->error_code << EVENT_ERROR_CODE_SHIFT;
     v->vmcb->control.event_inj = value;

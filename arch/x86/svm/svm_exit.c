@@ -44,6 +44,16 @@ static bool fill_exception(struct vcpu *vcpu, struct vcpu_exit *exit)
     return true;
 }
 
+/* Taken only while we step. The exit has left CR2 as it was. */
+static bool fill_fault(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    const struct vmcb_control *c = &svm_of(vcpu)->vmcb->control;
+
+    if (c->exit_code == VMEXIT_EXCP0 + X86_PF)
+        vcpu_ops->set(vcpu, VCPU_CR2, c->exit_info2);
+    return fill_exception(vcpu, exit);
+}
+
 static bool fill_debug_exception(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     if (!svm_end_step(vcpu))
@@ -146,6 +156,8 @@ struct exit_row {
     bool (*fill)(struct vcpu *vcpu, struct vcpu_exit *exit);
 };
 
+#define FAULT(vector) [VMEXIT_EXCP0 + (vector)] = {.kind = EXIT_EXCEPTION, .fill = fill_fault}
+
 static const struct exit_row low_rows[VMEXIT_LOW_CODES] = {
     /* A code without a row stops the VM: nothing enables it. */
     [VMEXIT_CR0_READ] = {.kind = EXIT_CR, .fill = fill_cr},
@@ -158,6 +170,8 @@ static const struct exit_row low_rows[VMEXIT_LOW_CODES] = {
     [VMEXIT_EXCP_DB] = {.kind = EXIT_EXCEPTION, .fill = fill_debug_exception},
     [VMEXIT_EXCP_AC] = {.kind = EXIT_EXCEPTION, .fill = fill_exception},
     [VMEXIT_EXCP_MC] = {.kind = EXIT_EXCEPTION, .fill = fill_exception},
+    FAULT(X86_DE), FAULT(X86_BR), FAULT(X86_UD), FAULT(X86_NM), FAULT(X86_TS), FAULT(X86_NP),
+    FAULT(X86_SS), FAULT(X86_GP), FAULT(X86_PF), FAULT(X86_MF), FAULT(X86_XM), FAULT(X86_CP),
     [VMEXIT_ICEBP] = {.kind = EXIT_EXCEPTION, .fill = fill_icebp},
     [VMEXIT_INTR] = {.kind = EXIT_INTERRUPT, .fill = fill_interrupt},
     [VMEXIT_NMI] = {.kind = EXIT_INTERRUPT}, /* it came with STGI */
