@@ -68,6 +68,13 @@ def test_a_triple_fault_stops_only_its_vm(boot):
     machine.absent(r"event=panic")
 
 
+def test_eip_wraps_around_behind_an_emulated_instruction(boot):
+    machine = boot(POWER_OFF + guest("tiny", "wrap.elf"))
+    machine.expect(r"GUEST: back from 4 GiB, leaf 0 says [1-9a-f]")
+    machine.expect(stopped("tiny", "debug-exit status=0"))
+    machine.succeed()
+
+
 @pytest.mark.parametrize("switch", ["apicv", "tpr_shadow", "vpid", "x2apic", "ept_large_pages", "preemption_timer"])
 def test_each_feature_can_be_switched_off(boot, switch):
     """The benchmark guest uses timer, EOI, IPIs, ports and MMIO, so it shows that the other path works."""

@@ -1,0 +1,1 @@
+$(eval $(call guest,wrap,multiboot))
