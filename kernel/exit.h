@@ -46,6 +46,8 @@ enum verdict {
 
 struct vcpu_exit {
     enum exit_kind kind;
+    uint8_t fetched_bytes;  /* MEMORY, where the CPU tells what it fetched at RIP; else 0. As the hardware says it: unchecked */
+    const uint8_t *fetched; /* these; valid until the next entry */
     union {
         struct {
             uint16_t port;

@@ -125,6 +125,15 @@ static enum verdict access_at(uint64_t address)
 #define REP_STOSD      "\xf3\xab"
 #define ADD_RBX_EAX    "\x01\x03"
 
+/* The exit brings the bytes that the CPU fetched. */
+static enum verdict access_with(const void *fetched, unsigned count)
+{
+    struct vcpu_exit exit = {.kind = EXIT_MEMORY, .fetched = fetched, .fetched_bytes = (uint8_t)count};
+
+    exit.memory.address = GPA(DEVICE);
+    return mmio_handle(vcpu, &exit);
+}
+
 /* --- moves --- */
 
 static void a_load_and_a_store(void **state)
@@ -451,6 +460,52 @@ static void an_event_whose_frame_is_nowhere(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* --- what the CPU fetched --- */
+
+/* Not a byte of the guest's memory is read: nothing is mapped there. */
+static void code_that_the_cpu_brings_needs_no_walk(void **state)
+{
+    uint8_t fetched[INSTRUCTION_BYTES_MAX] = LOAD_EAX_RBX;
+
+    (void)state;
+    vcpu->gpr[GPR_RBX] = DEVICE;
+    *entry(PML4, 0) = 0;
+    device.value = 0x77;
+    assert_int_equal(access_with(fetched, sizeof fetched), VERDICT_NEXT);
+    assert_int_equal(vcpu->gpr[GPR_RAX], 0x77);
+    assert_int_equal(vcpu->emulated_length, 2);
+    vcpu->gpr[GPR_RAX] = 0;
+    assert_int_equal(access_with(fetched, 2), VERDICT_NEXT); /* just enough */
+    assert_int_equal(vcpu->gpr[GPR_RAX], 0x77);
+    fake_vcpu_assert_nothing_raised(&f);
+}
+
+/* The mapped code is another instruction, so that it shows which one was executed. */
+static void too_little_or_too_much_is_fetched_again(void **state)
+{
+    static const uint8_t counts[] = {0, 1, 2, 16, 200, 255};
+    uint8_t fetched[256] = STORE_RBX_IMM;
+
+    (void)state;
+    vcpu->gpr[GPR_RBX] = DEVICE;
+    put_code(CODE_PAGE, LOAD_ECX_RBX, 2);
+    for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
+        device.value = i + 1;
+        assert_int_equal(access_with(fetched, counts[i]), VERDICT_NEXT);
+        assert_int_equal(vcpu->gpr[GPR_RCX], i + 1);
+    }
+    assert_int_equal(device.writes, 0);
+}
+
+static void what_the_cpu_brings_may_be_no_instruction_of_ours(void **state)
+{
+    uint8_t fetched[INSTRUCTION_BYTES_MAX] = "\x0f\x0b";
+
+    (void)state;
+    assert_int_equal(access_with(fetched, sizeof fetched), VERDICT_STOP);
+    assert_int_equal(f.vm.stop_reason, STOP_ERROR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +527,9 @@ int main(void)
         TEST(an_instruction_that_nobody_knows),
         TEST(a_jump_to_where_nothing_is),
         TEST(an_event_whose_frame_is_nowhere),
+        TEST(code_that_the_cpu_brings_needs_no_walk),
+        TEST(too_little_or_too_much_is_fetched_again),
+        TEST(what_the_cpu_brings_may_be_no_instruction_of_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

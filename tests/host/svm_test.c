@@ -499,6 +499,24 @@ static void test_nested_page_faults(void **state)
     assert_true(vcpu->exit.memory.is_fetch);
 }
 
+/* Hosted only: no emulator has decode assists. Without the feature the bytes are whatever they are. */
+static void test_nested_page_faults_bring_the_code(void **state)
+{
+    (void)state;
+    begin();
+    vmcb->control.fetched_bytes = 15;
+    (void)leave(VMEXIT_NPF, BIT(32) | 6, 0xfee000b0);
+    assert_int_equal(vcpu->exit.fetched_bytes, 0);
+    svm_caps.features |= SVM_FEATURE_DECODE_ASSISTS;
+    memcpy(vmcb->control.instruction, "\x89\x03", 2);
+    (void)leave(VMEXIT_NPF, BIT(32) | 6, 0xfee000b0);
+    assert_int_equal(vcpu->exit.fetched_bytes, 15);
+    assert_memory_equal(vcpu->exit.fetched, "\x89\x03", 2);
+    vmcb->control.fetched_bytes = 0;
+    (void)leave(VMEXIT_NPF, BIT(32) | 6, 0xfee000b0);
+    assert_int_equal(vcpu->exit.fetched_bytes, 0);
+}
+
 static void test_msr_exits_name_their_direction(void **state)
 {
     (void)state;
@@ -850,6 +868,7 @@ int main(void)
         TEST(test_the_cpus_own_next_rip_is_taken),
         TEST(test_ports),
         TEST(test_nested_page_faults),
+        TEST(test_nested_page_faults_bring_the_code),
         TEST(test_msr_exits_name_their_direction),
         TEST(test_mov_cr),
         TEST(test_mov_cr_with_decode_assists),

@@ -138,6 +138,21 @@ static COLD bool is_complete(uint8_t bytes[INSTRUCTION_BYTES_MAX], size_t fetche
     return decode_instruction(bytes, fetched, mode, &insn) != -EAGAIN;
 }
 
+/*
+ * What the CPU itself fetched spares the walk, and is what it executed. It stops where a fetch would fault, and an
+ * erratum makes it stop at once: then the guest's memory is asked.
+ */
+static __attribute__((noinline)) bool take_fetched(const struct vcpu_exit *exit, enum decode_mode mode,
+                                                   uint8_t bytes[INSTRUCTION_BYTES_MAX])
+{
+    size_t count = exit->fetched_bytes;
+
+    if (count > INSTRUCTION_BYTES_MAX)
+        return false;
+    memcpy(bytes, exit->fetched, count);
+    return count == INSTRUCTION_BYTES_MAX || is_complete(bytes, count, mode);
+}
+
 static COLD bool is_ram(const struct vcpu *vcpu, gpa_t address)
 {
     return guest_mem_find_slot(&vcpu->vm->mem, address);
@@ -165,9 +180,11 @@ enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
     if (unlikely(exit->memory.is_fetch || vcpu->event.type != EVENT_NONE)) /* the instruction at RIP has not begun */
         return refuse(vcpu, exit);
     mode = access_begin(vcpu, &gva, &rip);
-    fetched = gva_fetch_instruction(&gva, rip, bytes, &fault);
-    if (unlikely(fetched < sizeof bytes) && !is_complete(bytes, fetched, mode))
-        return refetch(vcpu, &fault);
+    if (likely(exit->fetched_bytes == 0) || !take_fetched(exit, mode, bytes)) {
+        fetched = gva_fetch_instruction(&gva, rip, bytes, &fault);
+        if (unlikely(fetched < sizeof bytes) && !is_complete(bytes, fetched, mode))
+            return refetch(vcpu, &fault);
+    }
     /* What was decoded before counts only as long as these bytes, of this moment, are the same. */
     if (unlikely(decode_cached(&vcpu->decode_cache, bytes, mode, &insn) != 0))
         return give_up(vcpu, exit, "an instruction that is not emulated");

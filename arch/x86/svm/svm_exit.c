@@ -120,7 +120,7 @@ static bool fill_io(struct vcpu *vcpu, struct vcpu_exit *exit)
     return true;
 }
 
-/* APM 2, "Nested versus Guest Page Faults, Fault Ordering" */
+/* APM 2, "Nested versus Guest Page Faults, Fault Ordering", "Guest Instruction Bytes" */
 static bool fill_memory(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     const struct vmcb_control *c = &svm_of(vcpu)->vmcb->control;
@@ -128,6 +128,8 @@ static bool fill_memory(struct vcpu *vcpu, struct vcpu_exit *exit)
     exit->memory.address = GPA(c->exit_info2);
     exit->memory.is_write = c->exit_info1 & NPF_WRITE;
     exit->memory.is_fetch = c->exit_info1 & NPF_FETCH;
+    exit->fetched_bytes = svm_has(SVM_FEATURE_DECODE_ASSISTS) ? c->fetched_bytes : 0;
+    exit->fetched = c->instruction;
     return true;
 }
 
