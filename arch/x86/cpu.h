@@ -65,6 +65,22 @@ static inline uint64_t xgetbv0(void)
     return (uint64_t)high << 32 | low;
 }
 
+/*
+ * AMD's CPUs load the x87's last instruction and operand pointers only together with an exception that is pending
+ * (APM 2, "FXSAVE and FXRSTOR Instructions"): what executed last would show through to who is loaded next. This puts an
+ * operand of no interest there. The x87's state is lost.
+ */
+static inline void x87_forget_pointers(void)
+{
+    static const uint32_t nothing;
+
+    __asm__ volatile("fnclex\n\t" /* a pending exception would come at the next one */
+                     "emms\n\t"
+                     "fildl %0"
+                     :
+                     : "m"(nothing));
+}
+
 static inline void xsetbv0(uint64_t value)
 {
     __asm__ volatile("xsetbv" : : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(0));

@@ -40,6 +40,7 @@ static bool has_xsave(void)
 
 static void load_extended(struct vcpu *vcpu)
 {
+    x87_forget_pointers();
     if (!has_xsave()) {
         __asm__ volatile("fxrstor64 (%0)" : : "r"(vcpu->xsave_area) : "memory");
         return;
