@@ -3,7 +3,7 @@
  * The local APIC's heart: what is requested, in service and deliverable, messages, pins, and the
  * modes of IA32_APIC_BASE. lapic_posted.c has what comes from other CPUs, lapic_regs.c the register
  * file, lapic_timer.c the timer, apic_bus.c the routing. Keeps the invariants that only the owner
- * writes to the page, and that may_have_irr is false only when the IRR is empty.
+ * writes to the page (but for the IRR, see irr_set()), and that may_have_irr is false only when the IRR is empty.
  */
 #include "drivers/virt/lapic_internal.h"
 #include "kernel/lib/assert.h"
@@ -36,6 +36,17 @@ static void vector_clear(struct lapic *l, unsigned set, uint8_t vector)
     unsigned word = word_offset(set, vector);
 
     lapic_put(l, word, lapic_get(l, word) & ~vector_bit(vector));
+}
+
+/* Of one word of the IRR. Where the CPU sends IPIs by itself, others' hardware may set bits of it meanwhile: they stay. */
+static void irr_set(struct lapic *l, unsigned word, uint32_t vectors)
+{
+    __atomic_fetch_or((uint32_t *)(l->page + APIC_IRR + word * LAPIC_WORD_BYTES), vectors, __ATOMIC_ACQ_REL);
+}
+
+static void irr_clear(struct lapic *l, unsigned word, uint32_t vectors)
+{
+    __atomic_fetch_and((uint32_t *)(l->page + APIC_IRR + word * LAPIC_WORD_BYTES), ~vectors, __ATOMIC_ACQ_REL);
 }
 
 static bool vector_is_set(const struct lapic *l, unsigned set, uint8_t vector)
@@ -101,7 +112,7 @@ int lapic_pending_vector(struct lapic *l)
 
 void lapic_acknowledge(struct lapic *l, uint8_t vector)
 {
-    vector_clear(l, APIC_IRR, vector);
+    irr_clear(l, vector / 32, vector_bit(vector));
     vector_set(l, APIC_ISR, vector);
     lapic_ppr(l);
 }
@@ -137,10 +148,10 @@ void lapic_notify_if_irr(struct lapic *l)
 
 void lapic_request(struct lapic *l, unsigned word, uint32_t vectors, enum lapic_trigger trigger)
 {
-    unsigned irr = APIC_IRR + word * LAPIC_WORD_BYTES, tmr = APIC_TMR + word * LAPIC_WORD_BYTES;
+    unsigned tmr = APIC_TMR + word * LAPIC_WORD_BYTES;
     uint32_t before = lapic_get(l, tmr), after = trigger == LAPIC_LEVEL ? before | vectors : before & ~vectors;
 
-    lapic_put(l, irr, lapic_get(l, irr) | vectors);
+    irr_set(l, word, vectors);
     l->may_have_irr = true;
     if (after == before)
         return;

@@ -15,7 +15,8 @@
  * owner keeps that MSR, and those that do not exist, intercepted.
  *
  * CPUs: a page belongs to the CPU that runs its vCPU, and nobody else writes to it, for the hardware
- * may be at it. What others send waits in struct lapic_posted; notify makes the owner come and
+ * may be at it; only other CPUs' hardware may set bits of its IRR, where it sends IPIs by itself.
+ * What others send waits in struct lapic_posted; notify makes the owner come and
  * take it (lapic_take_posted) before it decides what the guest gets. Any CPU may call
  * lapic_receive, lapic_set_lint (one at a time for a pin), lapic_priority, lapic_accepts_fixed and
  * lapic_matches_logical; these read registers that the guest may be changing, as a message on a

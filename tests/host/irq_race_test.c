@@ -318,6 +318,50 @@ static void a_line_in_the_middle_of_an_acknowledge_cycle(void **state)
     assert_false(line_level);
 }
 
+/* --- the IRR, where the hardware of other CPUs sets bits of it --- */
+
+#define HARDWARES_VECTOR (VECTOR + 1) /* in the same word */
+#define LOOKS            4u
+
+static bool is_over;
+
+/* Returns, as a pointer, how many of its bits somebody else has taken away. */
+static void *send_as_hardware(void *argument)
+{
+    uint32_t *word = (uint32_t *)(lapic.page + APIC_IRR + HARDWARES_VECTOR / 32 * 16), bit = 1u << HARDWARES_VECTOR % 32;
+    uintptr_t lost = 0;
+
+    (void)argument;
+    while (!__atomic_load_n(&is_over, __ATOMIC_ACQUIRE)) {
+        bool is_there = true;
+
+        __atomic_fetch_or(word, bit, __ATOMIC_ACQ_REL);
+        for (unsigned i = 0; i < LOOKS; i++)
+            is_there &= (__atomic_load_n(word, __ATOMIC_ACQUIRE) & bit) != 0;
+        lost += !is_there;
+        __atomic_fetch_and(word, ~bit, __ATOMIC_ACQ_REL);
+    }
+    return (void *)lost;
+}
+
+static void bits_of_other_cpus_hardware_stay(void **state)
+{
+    const struct apic_message self = {.vector = VECTOR, .delivery = APIC_DELIVERY_FIXED, .sender = &lapic};
+    pthread_t thread;
+    void *lost;
+
+    (void)state;
+    is_over = false;
+    assert_int_equal(pthread_create(&thread, NULL, send_as_hardware, NULL), 0);
+    for (unsigned i = 0; i < 5000 * ROUNDS; i++) {
+        lapic_receive(&lapic, &self);
+        lapic_acknowledge(&lapic, VECTOR);
+    }
+    __atomic_store_n(&is_over, true, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(thread, &lost), 0);
+    assert_null(lost);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +372,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_edge_is_never_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lines_do_not_disturb_each_other, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_pics_stay_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bits_of_other_cpus_hardware_stay, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
