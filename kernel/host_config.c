@@ -41,6 +41,7 @@ static const struct config_key keys[] = {
     FLAG(apicv, "0 switches off the two that follow"),
     FLAG(apic_register_virtualization, "let hardware answer local APIC register accesses"),
     FLAG(virtual_interrupt_delivery, "let hardware deliver virtual interrupts"),
+    FLAG(avic, "let AMD's hardware do so (AVIC); off unless asked for"),
     FLAG(x2apic, "use the x2APIC of the host"),
     FLAG(ept_large_pages, "map guest memory in 2M and 1G pages"),
     FLAG(preemption_timer, "end time slices by the preemption timer"),

@@ -31,6 +31,7 @@ struct host_config {
     bool apicv; /* false has switched off the next two */
     bool apic_register_virtualization;
     bool virtual_interrupt_delivery;
+    bool avic; /* not unless asked for */
     bool x2apic;
     bool ept_large_pages;
     bool preemption_timer;

@@ -28,7 +28,7 @@ HOST_SOURCES  += $(filter-out arch/x86/vtd/vtd_reg.c,$(wildcard arch/x86/vtd/*.c
 HOST_TESTS    := $(patsubst tests/host/%.c,%,$(wildcard tests/host/*_test.c))
 
 # These ask the CPU what it can do, and get a stand-in of arch/x86/cpu.h.
-HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c arch/x86/guest/speculation.c tests/host/fake/features.c
+HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c arch/x86/svm/svm_caps.c arch/x86/guest/speculation.c tests/host/fake/features.c
 
 # The tests of what the others have a stand-in for: linked before the library, so that the real one counts.
 REAL_timer_test := kernel/timer.c

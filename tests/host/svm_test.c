@@ -18,7 +18,6 @@
 #include "arch/x86/svm/svm_msr.h"
 #include "arch/x86/svm/svm_ops.h"
 #include "arch/x86/svm/vmcb.h"
-#include "arch/x86/trap.h"
 #include "kernel/heap.h"
 #include "kernel/page.h"
 #include "kernel/pt.h"
@@ -60,20 +59,6 @@ enum verdict svm_enter(struct vcpu *v, hpa_t guest, hpa_t host)
     (void)guest;
     (void)host;
     return VERDICT_LEAVE;
-}
-
-bool trap_rdmsr(uint32_t index, uint64_t *value)
-{
-    (void)index;
-    *value = UINT64_MAX;
-    return true;
-}
-
-bool trap_wrmsr(uint32_t index, uint64_t value)
-{
-    (void)index;
-    (void)value;
-    return true;
 }
 
 void arch_take_interrupts(void)

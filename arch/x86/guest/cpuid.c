@@ -116,7 +116,8 @@ static const struct kvm_feature {
     {24, false, "clock stable: the vCPUs' TSCs agree"},
 };
 
-#define KVM_FEATURE_PV_EOI (1u << 6)
+#define KVM_FEATURE_PV_EOI   (1u << 6)
+#define KVM_FEATURE_SEND_IPI (1u << 11)
 
 static uint32_t kvm_feature_bits(unsigned vcpus)
 {
@@ -230,6 +231,12 @@ void guest_cpuid_init(struct guest_cpuid *t, unsigned apic_id, unsigned vcpus)
 void guest_cpuid_offer_pv_eoi(struct guest_cpuid *t)
 {
     entry(t, 0x40000001, 0)->result.eax |= KVM_FEATURE_PV_EOI;
+}
+
+void guest_cpuid_prefer_xapic(struct guest_cpuid *t)
+{
+    entry(t, 1, 0)->result.ecx &= ~CPUID_1_ECX_X2APIC;
+    entry(t, 0x40000001, 0)->result.eax &= ~KVM_FEATURE_SEND_IPI;
 }
 
 static const struct cpuid_result no_answer;

@@ -30,6 +30,9 @@ void guest_cpuid_init(struct guest_cpuid *table, unsigned apic_id, unsigned vcpu
 /* The CPU does not end interrupts by itself: an EOI without an exit is worth having (pv_eoi.h). */
 void guest_cpuid_offer_pv_eoi(struct guest_cpuid *table);
 
+/* The CPU does by itself what is asked of an xAPIC's page, but nothing of x2APIC's: the guest sees none, nor IPIs by hypercall. */
+void guest_cpuid_prefer_xapic(struct guest_cpuid *table);
+
 /* Leaves beyond the last basic one answer as the last one, as Intel's CPUs do. */
 const struct cpuid_result *guest_cpuid_find(const struct guest_cpuid *table, uint32_t leaf, uint32_t subleaf);
 

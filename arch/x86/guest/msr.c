@@ -73,7 +73,11 @@ static bool read_apic_base(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 
 static bool write_apic_base(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
+    bool has_x2apic = guest_cpuid_find(vcpu->cpuid, 1, 0)->ecx & CPUID_1_ECX_X2APIC;
+
     (void)index;
+    if ((value & APIC_BASE_EXTD) && !has_x2apic)
+        return false;
     if (!lapic_set_base(vcpu->lapic, value))
         return false;
     vcpu_ops->set_apic_mode(vcpu);

@@ -22,6 +22,7 @@
 #define SVM_FEATURE_DECODE_ASSISTS   (1u << 7)
 #define SVM_FEATURE_PAUSE_FILTER     (1u << 10)
 #define SVM_FEATURE_PAUSE_THRESHOLD  (1u << 12)
+#define SVM_FEATURE_AVIC             (1u << 13)
 
 /* APM 2, "SVM Related MSRs" */
 #define MSR_VM_CR       0xc0010114u
@@ -91,6 +92,7 @@ enum tlb_control { TLB_KEEP = 0, TLB_FLUSH_ALL = 1, TLB_FLUSH_ASID = 3 };
 #define V_IRQ          BIT(8)
 #define V_IGN_TPR      BIT(20)
 #define V_INTR_MASKING BIT(24)
+#define V_AVIC_ENABLE  BIT(31)
 
 #define INTERRUPT_SHADOW BIT(0) /* offset 068H */
 #define NP_ENABLE        BIT(0) /* offset 090H */
@@ -113,7 +115,7 @@ enum svm_event_type { SVM_EVENT_INTR = 0, SVM_EVENT_NMI = 2, SVM_EVENT_EXCEPTION
 #define CLEAN_DT         BIT(7)
 #define CLEAN_SEG        BIT(8) /* with CPL */
 #define CLEAN_CR2        BIT(9)
-#define CLEAN_ALL        0x3ffu /* and I/O and MSR permission maps, which never change */
+#define CLEAN_ALL        0x3ffu /* and I/O and MSR permission maps, which never change; not AVIC's fields */
 
 /* EXITINFO1 of IOIO, of a nested page fault, and of an access to a control register with decode assists */
 #define IOIO_IN          BIT(0)
@@ -126,6 +128,20 @@ enum svm_event_type { SVM_EVENT_INTR = 0, SVM_EVENT_NMI = 2, SVM_EVENT_EXCEPTION
 #define NPF_FETCH        BIT(4)
 #define CR_INFO_IS_MOV   BIT(63)
 #define CR_INFO_GPR_MASK 0xfu
+
+/* APM 2, "AVIC Physical APIC ID Table", "AVIC Logical APIC ID Table" */
+#define AVIC_PHYSICAL_VALID   BIT(63)
+#define AVIC_PHYSICAL_RUNNING BIT(62)
+#define AVIC_PHYSICAL_HOST_ID 0xfful
+#define AVIC_LOGICAL_VALID    (1u << 31)
+
+/* EXITINFO1 of VMEXIT_AVIC_NOACCEL; the upper half of EXITINFO2 of VMEXIT_AVIC_INCOMPLETE_IPI */
+#define AVIC_ACCESS_OFFSET 0xff0u
+#define AVIC_ACCESS_WRITE  BIT(32)
+enum avic_ipi_failure {
+    AVIC_IPI_INVALID_TYPE, AVIC_IPI_TARGET_NOT_RUNNING, AVIC_IPI_INVALID_TARGET, AVIC_IPI_INVALID_BACKING_PAGE,
+    AVIC_IPI_INVALID_VECTOR,
+};
 
 struct vmcb_segment {
     uint16_t selector;
@@ -155,7 +171,9 @@ struct vmcb_control {
     uint32_t clean, reserved2;
     uint64_t next_rip;
     uint8_t fetched_bytes, instruction[15];
-    uint8_t reserved3[0x400 - 0x0e0];
+    uint64_t avic_backing_page, reserved3;
+    uint64_t avic_logical_table, avic_physical_table; /* with the highest index in bits 7:0 */
+    uint8_t reserved4[0x400 - 0x100];
 };
 
 struct vmcb_state {
@@ -197,6 +215,10 @@ VMCB_AT(control.n_cr3, 0x0b0);
 VMCB_AT(control.clean, 0x0c0);
 VMCB_AT(control.next_rip, 0x0c8);
 VMCB_AT(control.fetched_bytes, 0x0d0);
+VMCB_AT(control.avic_apic_bar, 0x098);
+VMCB_AT(control.avic_backing_page, 0x0e0);
+VMCB_AT(control.avic_logical_table, 0x0f0);
+VMCB_AT(control.avic_physical_table, 0x0f8);
 VMCB_AT(state.es, 0x400);
 VMCB_AT(state.gdtr, 0x460);
 VMCB_AT(state.tr, 0x490);
@@ -226,7 +248,7 @@ enum svm_exit_code {
     VMEXIT_MONITOR = 0x8a, VMEXIT_MWAIT = 0x8b, VMEXIT_MWAIT_ARMED = 0x8c, VMEXIT_XSETBV = 0x8d, VMEXIT_RDPRU = 0x8e,
     VMEXIT_INVLPGB = 0xa0, VMEXIT_INVLPGB_ILLEGAL = 0xa1, VMEXIT_MCOMMIT = 0xa3, VMEXIT_TLBSYNC = 0xa4,
     VMEXIT_LOW_CODES,
-    VMEXIT_NPF = 0x400,
+    VMEXIT_NPF = 0x400, VMEXIT_AVIC_INCOMPLETE_IPI = 0x401, VMEXIT_AVIC_NOACCEL = 0x402,
     VMEXIT_INVALID = -1, /* some emulators write 32 bits of it */
 };
 

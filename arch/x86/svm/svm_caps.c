@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What AMD-V has here: a row is a feature, whether we must have it or only want it, and its name. Firmware's lock is
- * told apart from a CPU that has no AMD-V, because the user can mend the former. AVIC is not used: with devices that
- * the hypervisor models, each of its interrupts begins in the hypervisor anyway.
+ * told apart from a CPU that has no AMD-V, because the user can mend the former. AVIC is used only if the command line
+ * asks for it: nobody has seen it run yet, and KVM left it off for years for its errata.
  */
 #include "arch/x86/svm/svm_caps.h"
 #include "arch/x86/cpu.h"
@@ -18,17 +18,30 @@ struct svm_caps svm_caps;
 
 enum need { MUST, WANT };
 
+static bool wants_virtual_tpr(const struct host_config *config)
+{
+    return config->apicv && config->tpr_shadow;
+}
+
+static bool wants_avic(const struct host_config *config)
+{
+    return config->avic && wants_virtual_tpr(config);
+}
+
 static const struct feature_row {
     uint32_t bit;
     enum need need;
     const char *name;
+    /* The command line decides; NULL: it does not. */
+    bool (*is_wanted)(const struct host_config *config);
 } rows[] = {
-    {SVM_FEATURE_NP, MUST, "nested paging"},
-    {SVM_FEATURE_NRIPS, WANT, "next RIP"},
-    {SVM_FEATURE_DECODE_ASSISTS, WANT, "decode assists"},
-    {SVM_FEATURE_FLUSH_BY_ASID, WANT, "flush by ASID"},
-    {SVM_FEATURE_VMCB_CLEAN, WANT, "VMCB clean bits"},
-    {SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD, WANT, "PAUSE filter"},
+    {SVM_FEATURE_NP, MUST, "nested paging", NULL},
+    {SVM_FEATURE_NRIPS, WANT, "next RIP", NULL},
+    {SVM_FEATURE_DECODE_ASSISTS, WANT, "decode assists", NULL},
+    {SVM_FEATURE_FLUSH_BY_ASID, WANT, "flush by ASID", NULL},
+    {SVM_FEATURE_VMCB_CLEAN, WANT, "VMCB clean bits", NULL},
+    {SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD, WANT, "PAUSE filter", NULL},
+    {SVM_FEATURE_AVIC, WANT, "AVIC", wants_avic},
 };
 
 bool svm_is_present(void)
@@ -46,18 +59,20 @@ bool svm_unlock(void)
     return !(control & VM_CR_LOCK) && trap_wrmsr(MSR_VM_CR, control & ~VM_CR_SVMDIS);
 }
 
-static bool negotiate(void)
+static bool negotiate(const struct host_config *config)
 {
     uint32_t features = cpuid(CPUID_SVM_LEAF, 0).edx;
     bool complete = true;
 
     svm_caps.features = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        if ((features & rows[i].bit) == rows[i].bit) {
-            svm_caps.features |= rows[i].bit;
-        } else if (rows[i].need == MUST) {
+        bool has = (features & rows[i].bit) == rows[i].bit;
+
+        if (rows[i].need == MUST && !has) {
             log_error("preflight", "AMD-V lacks %s", rows[i].name);
             complete = false;
+        } else if (has && (!rows[i].is_wanted || rows[i].is_wanted(config))) {
+            svm_caps.features |= rows[i].bit;
         }
     }
     return complete;
@@ -91,11 +106,11 @@ bool svm_probe(const struct host_config *config)
         log_error("preflight", "AMD-V is locked off by the firmware (VM_CR.SVMDIS); turn on \"SVM Mode\" in the firmware's set-up");
         return false;
     }
-    if (!negotiate())
+    if (!negotiate(config))
         return false;
     svm_caps.asids = cpuid(CPUID_SVM_LEAF, 0).ebx;
     svm_caps.uses_asids = config->vpid && svm_caps.asids > 2;
-    svm_caps.uses_virtual_tpr = config->apicv && config->tpr_shadow;
+    svm_caps.uses_virtual_tpr = wants_virtual_tpr(config);
     svm_caps.leaf_levels = npt_leaf_levels(config);
     if (vmcb_make_permission_maps() != 0) {
         log_error("preflight", "no memory for AMD-V's permission maps");

@@ -10,6 +10,7 @@
 #include "arch/arch.h"
 #include "arch/x86/guest/exit.h"
 #include "arch/x86/regs.h"
+#include "arch/x86/svm/svm_avic.h"
 #include "arch/x86/svm/svm_caps.h"
 #include "arch/x86/svm/vmcb.h"
 #include "drivers/virt/lapic.h"
@@ -116,7 +117,9 @@ static void want_nmi_window(struct vcpu *vcpu)
 
 void svm_want_window(struct vcpu *vcpu, enum event_window window, bool wanted)
 {
-    if (window == WINDOW_INTERRUPT)
+    if (window == WINDOW_INTERRUPT && wanted && svm_avic_is_on(svm_of(vcpu)))
+        svm_avic_poll_window(vcpu);
+    else if (window == WINDOW_INTERRUPT)
         want_interrupt_window(svm_of(vcpu)->vmcb, wanted);
     else if (wanted)
         want_nmi_window(vcpu);
@@ -169,13 +172,14 @@ void svm_keep_interrupted_event(struct vcpu *vcpu)
     vcpu_request(vcpu, REQUEST_EVENT);
 }
 
-/* Something waits that the TPR holds back: a write of CR8 makes an exit until it is delivered. */
+/* With AVIC the entry looks at the page. Else, what the TPR holds back makes a write of CR8 exit until it is delivered. */
 bool svm_sync_interrupts(struct vcpu *vcpu)
 {
+    bool is_avic_on = svm_avic_is_on(svm_of(vcpu));
     int irr = lapic_highest_irr(vcpu->lapic);
     bool is_held_back = irr >= 0 && irr >> 4 <= lapic_tpr(vcpu->lapic) >> 4;
 
     if (svm_caps.uses_virtual_tpr)
-        vmcb_change_intercepts(svm_of(vcpu)->vmcb, INTERCEPT_CR, CR_WRITE(8), is_held_back);
-    return false;
+        vmcb_change_intercepts(svm_of(vcpu)->vmcb, INTERCEPT_CR, CR_WRITE(8), is_held_back && !is_avic_on);
+    return is_avic_on;
 }

@@ -9,6 +9,7 @@
 #include "arch/x86/guest/event.h"
 #include "arch/x86/guest/exit.h"
 #include "arch/x86/regs.h"
+#include "arch/x86/svm/svm_avic.h"
 #include "arch/x86/svm/svm_caps.h"
 #include "arch/x86/svm/svm_event.h"
 #include "arch/x86/svm/svm_insn.h"
@@ -209,7 +210,17 @@ static const struct exit_row low_rows[VMEXIT_LOW_CODES] = {
     [VMEXIT_TLBSYNC] = {.kind = EXIT_UNDEFINED},
 };
 
-static const struct exit_row nested_page_fault = {.kind = EXIT_MEMORY, .fill = fill_memory};
+/* Those that only a feature makes. */
+static const struct {
+    uint64_t code;
+    uint32_t feature;
+    struct exit_row row;
+} high_rows[] = {
+    {VMEXIT_NPF, SVM_FEATURE_NP, {.kind = EXIT_MEMORY, .fill = fill_memory}},
+    {VMEXIT_AVIC_INCOMPLETE_IPI, SVM_FEATURE_AVIC, {.kind = EXIT_APIC_WRITE, .fill = svm_avic_fill_incomplete_ipi}},
+    {VMEXIT_AVIC_NOACCEL, SVM_FEATURE_AVIC, {.kind = EXIT_APIC_WRITE, .fill = svm_avic_fill_unaccelerated}},
+};
+
 static const struct exit_row unexpected = {.kind = EXIT_UNEXPECTED, .fill = fill_hardware};
 static const struct exit_row invalid = {.kind = EXIT_ENTRY_FAILED, .fill = fill_hardware};
 
@@ -217,8 +228,9 @@ static const struct exit_row *find_row(uint64_t code)
 {
     if (likely(code < ARRAY_SIZE(low_rows)))
         return low_rows[code].kind == EXIT_UNEXPECTED ? &unexpected : &low_rows[code];
-    if (code == VMEXIT_NPF)
-        return &nested_page_fault;
+    for (unsigned i = 0; i < ARRAY_SIZE(high_rows); i++)
+        if (code == high_rows[i].code && svm_has(high_rows[i].feature))
+            return &high_rows[i].row;
     return (int32_t)code == VMEXIT_INVALID ? &invalid : &unexpected;
 }
 
@@ -290,6 +302,8 @@ enum verdict svm_handle_exit(struct vcpu *vcpu)
         verdict = exit_handle(vcpu, exit);
     if (verdict == VERDICT_NEXT || verdict == VERDICT_WAIT)
         advance(vcpu, exit);
+    if (unlikely(svm_of(vcpu)->is_avic_stale))
+        svm_avic_update(vcpu);
     if (unlikely(vcpu->requests != 0) && verdict <= VERDICT_NEXT)
         return VERDICT_LEAVE;
     if (verdict > VERDICT_NEXT)

@@ -11,6 +11,7 @@
 #include "arch/x86/msr.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/svm/npt.h"
+#include "arch/x86/svm/svm_avic.h"
 #include "arch/x86/svm/svm_caps.h"
 #include "arch/x86/svm/svm_event.h"
 #include "arch/x86/svm/svm_exit.h"
@@ -67,6 +68,7 @@ static void svm_vcpu_destroy(struct vcpu *vcpu)
 {
     struct svm_vcpu *v = svm_of(vcpu);
 
+    svm_avic_destroy(vcpu);
     page_free(v->vmcb_address, PAGE_ORDER_4K);
     heap_free(v);
     vcpu->engine = NULL;
@@ -84,7 +86,7 @@ static int svm_vcpu_create(struct vcpu *vcpu)
     }
     v->vmcb = phys_to_virt(v->vmcb_address);
     vcpu->engine = v;
-    return 0;
+    return svm_avic_create(vcpu);
 }
 
 static void svm_nothing(struct vcpu *vcpu)
@@ -127,6 +129,7 @@ static void prepare_tlb(struct svm_vcpu *v)
 static void svm_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
 {
     vmcb_init(vcpu, start);
+    svm_avic_reset(vcpu);
 }
 
 void svm_prepare_entry(struct vcpu *vcpu)
@@ -147,10 +150,14 @@ void svm_prepare_entry(struct vcpu *vcpu)
 static enum verdict svm_run(struct vcpu *vcpu)
 {
     struct svm_vcpu *v = svm_of(vcpu);
+    enum verdict verdict;
 
     prepare_tlb(v);
     svm_prepare_entry(vcpu);
-    return svm_enter(vcpu, v->vmcb_address, svm_cpus[this_pcpu()->id].host_vmcb);
+    svm_avic_begin_run(vcpu);
+    verdict = svm_enter(vcpu, v->vmcb_address, svm_cpus[this_pcpu()->id].host_vmcb);
+    svm_avic_end_run(vcpu);
+    return verdict;
 }
 
 /* --- registers --- */
@@ -271,7 +278,7 @@ const struct vcpu_ops svm_ops = {
     .vcpu_destroy = svm_vcpu_destroy,
     .vcpu_reset = svm_vcpu_reset,
     .load = svm_nothing,
-    .unload = svm_nothing,
+    .unload = svm_avic_stop_polling,
     .run = svm_run,
     .get = svm_get,
     .set = svm_set,
@@ -283,7 +290,7 @@ const struct vcpu_ops svm_ops = {
     .sync_interrupts = svm_sync_interrupts,
     .flush_linear = svm_flush,
     .flush_physical = svm_flush,
-    .set_apic_mode = svm_nothing,
+    .set_apic_mode = svm_avic_update,
     .dump = vmcb_dump,
 };
 

@@ -5,7 +5,10 @@
 
 #include "arch/x86/regs.h"
 #include "arch/x86/svm/svm.h"
+#include "kernel/timer.h"
 #include "kernel/vm.h"
+
+struct svm_avic;
 
 /* Why the guest runs with our TF: until the trap, an NMI must wait. */
 enum step { STEP_NONE, STEP_SHADOW, STEP_IRET };
@@ -24,6 +27,10 @@ struct svm_vcpu {
     bool is_nmi_blocked; /* between an NMI and its IRET */
     enum step step;
     bool had_tf;         /* the guest's own, while we step */
+
+    struct svm_avic *avic;     /* the VM's; NULL: not used */
+    struct timer window_timer; /* armed: with AVIC there is something to inject as soon as the guest takes it */
+    bool is_avic_stale;        /* the guest has changed what svm_avic_update() goes by */
 };
 
 static inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)

@@ -89,6 +89,15 @@ bool trap_rdmsr(uint32_t index, uint64_t *value)
     return msr != NULL;
 }
 
+bool trap_wrmsr(uint32_t index, uint64_t value)
+{
+    struct msr *msr = find_msr(index);
+
+    if (msr)
+        msr->value = value;
+    return msr != NULL;
+}
+
 uint64_t fake_features_rdmsr(uint32_t index)
 {
     uint64_t value = 0;
