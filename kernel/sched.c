@@ -130,6 +130,18 @@ void sched_notify(struct task *task)
         arch_kick(task->cpu);
 }
 
+/* Who runs alone is charged for it when it stops, which may never be. */
+uint64_t sched_run_ticks(const struct task *task)
+{
+    struct pcpu *cpu = lock_queue_of(task);
+    uint64_t ticks;
+
+    runqueue_charge(&cpu->queue, clock_now());
+    ticks = task->entity.run_ticks;
+    lock_release(&cpu->queue_lock);
+    return ticks;
+}
+
 void task_init(struct task *task, struct vcpu *vcpu, unsigned weight, unsigned cap, uint64_t cpus)
 {
     *task = (struct task){.vcpu = vcpu, .state = TASK_OUT};

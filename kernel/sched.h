@@ -44,6 +44,9 @@ MUST_CHECK int sched_add(struct task *task);
  */
 void sched_notify(struct task *task);
 
+/* How long it ran since it was made, until now, in ticks. Any CPU. */
+uint64_t sched_run_ticks(const struct task *task);
+
 /* The task's state is on no CPU any more: the others may take it. Its own CPU. */
 void sched_release(struct task *task);
 /* It is on this one: no other may. */

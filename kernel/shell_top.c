@@ -51,7 +51,7 @@ static void sample_vm(struct sampling *s, const struct vm *vm)
 
     for (unsigned i = 0; i < shell_vcpu_count(vm); i++) {
         const struct vcpu *vcpu = shell_vcpu(vm, i);
-        struct sample one = {vm->id, i, vcpu_run_ticks(vcpu), vcpu_steal_ticks(vcpu), shell_vcpu_exits(vcpu)};
+        struct sample one = {vm->id, i, sched_run_ticks(&vcpu->task), vcpu_steal_ticks(vcpu), shell_vcpu_exits(vcpu)};
 
         sum->run += one.run;
         sum->steal += one.steal;

@@ -136,12 +136,7 @@ void vcpu_dump(struct vcpu *vcpu, const char *why);
 /* Up to count bytes of the guest's code at RIP; returns how many could be read. */
 size_t vcpu_fetch(struct vcpu *vcpu, uint8_t *bytes, size_t count);
 
-/* Since it was made, in ticks: it ran; it was ready and another vCPU ran. Any CPU; may be behind by what goes on now. */
-static inline uint64_t vcpu_run_ticks(const struct vcpu *vcpu)
-{
-    return READ_ONCE(vcpu->task.entity.run_ticks);
-}
-
+/* Since it was made, in ticks: it was ready and another vCPU ran. Any CPU; may be behind by what goes on now. */
 static inline uint64_t vcpu_steal_ticks(const struct vcpu *vcpu)
 {
     return READ_ONCE(vcpu->task.entity.wait_ticks);

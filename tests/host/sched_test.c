@@ -475,6 +475,19 @@ static void test_one_that_is_alone_yields_to_nobody(void **state)
     assert_false(pcpus[0].slice.armed); /* and needs no end of its slice */
 }
 
+/* Theory: nothing ends the slice of who is alone, so it is charged when somebody asks. */
+static void test_one_that_is_alone_has_run_until_now(void **state)
+{
+    (void)state;
+    boot(1);
+    add(0, 0);
+    settle();
+    pass(10 * SLICE);
+    assert_int_equal(sched_run_ticks(&vcpus[0].task), 10 * SLICE);
+    pass(SLICE);
+    assert_int_equal(sched_run_ticks(&vcpus[0].task), 11 * SLICE);
+}
+
 /* --- work for idle CPUs --- */
 
 static void test_an_idle_cpu_takes_what_waits_elsewhere(void **state)
@@ -663,6 +676,7 @@ int main(void)
         cmocka_unit_test(test_spinners_take_turns),
         cmocka_unit_test(test_one_that_yields_lets_the_other_go_first),
         cmocka_unit_test(test_one_that_is_alone_yields_to_nobody),
+        cmocka_unit_test(test_one_that_is_alone_has_run_until_now),
         cmocka_unit_test(test_an_idle_cpu_takes_what_waits_elsewhere),
         cmocka_unit_test(test_what_is_released_is_offered_to_an_idle_cpu),
         cmocka_unit_test(test_when_a_cap_is_full_again_nobody_waits_beside_an_idle_cpu),
