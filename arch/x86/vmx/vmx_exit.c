@@ -55,14 +55,19 @@ static COLD bool is_64_bit(void)
     return (vmread(VMCS_GUEST_EFER) & EFER_LMA) && (vmread(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * SEG_CS) & SEG_ATTR_L);
 }
 
+static COLD void wrap_rip(uint64_t rip)
+{
+    vmwrite(VMCS_GUEST_RIP, is_64_bit() ? rip : (uint32_t)rip);
+}
+
 /* RIP goes past so many bytes. Outside 64-bit mode it is EIP, and VM entry refuses more. */
 static inline void skip(uint64_t length)
 {
     uint64_t rip = vmread(VMCS_GUEST_RIP) + length;
 
-    if (unlikely((uint32_t)rip < length) && !is_64_bit())
-        rip = (uint32_t)rip;
     vmwrite(VMCS_GUEST_RIP, rip);
+    if (unlikely((uint32_t)rip < (uint32_t)length))
+        wrap_rip(rip);
 }
 
 /* --- filling in: one function a kind that needs one --- */
@@ -318,12 +323,14 @@ static COLD void settle_flags(struct vcpu *vcpu, uint64_t rflags)
 static inline void advance(struct vcpu *vcpu)
 {
     const uint64_t shadow = INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS;
-    uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY), rflags = vmread(VMCS_GUEST_RFLAGS);
+    uint64_t blocked, rflags;
 
     /* Of an EPT violation the CPU need not tell the length. */
     uint64_t length = vcpu->exit.kind == EXIT_MEMORY ? vcpu->emulated_length : vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
 
     skip(length);
+    blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+    rflags = vmread(VMCS_GUEST_RFLAGS);
     if (unlikely(blocked & shadow))
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~shadow);
     if (unlikely(rflags & (RFLAGS_RF | RFLAGS_TF)))
