@@ -3,20 +3,19 @@
 #include "arch/x86/clock.h"
 #include "arch/arch.h"
 #include "arch/x86/acpi.h"
+#include "arch/x86/clock_measure.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/io.h"
 #include "kernel/log.h"
 #include "kernel/timer.h"
 
-#define CALIBRATION_MS 10u
-#define PM_TIMER_HZ    3579545u
-#define PM_TIMER_MASK  0xffffffu
-#define PIT_HZ         1193182u
-#define PIT_CHANNEL2   0x42
-#define PIT_COMMAND    0x43
+#define PM_TIMER_HZ           3579545u
+#define PIT_HZ                1193182u
+#define PIT_CHANNEL2          0x42
+#define PIT_COMMAND           0x43
 #define PIT_ONE_SHOT_CHANNEL2 0xb0
+#define PIT_LATCH_CHANNEL2    0x80
 #define SYSTEM_CONTROL_B      0x61
-#define SYSTEM_CONTROL_B_OUT2 0x20
 
 static uint64_t hz;
 static uint64_t boot_tsc, boot_wall_ns;
@@ -51,71 +50,67 @@ void clock_delay_ns(uint64_t ns)
 
 static uint16_t pm_timer_port;
 static volatile uint32_t *hpet;
-static uint64_t hpet_hz;
 
-static uint32_t pm_timer_read(void)
+static uint32_t read_pm_timer(void)
 {
-    return io_in32(pm_timer_port) & PM_TIMER_MASK;
+    return io_in32(pm_timer_port);
 }
 
-static uint64_t against_pm_timer(void)
-{
-    uint32_t want = PM_TIMER_HZ * CALIBRATION_MS / 1000, start = pm_timer_read(), passed;
-    uint64_t tsc = rdtsc();
-
-    for (unsigned reads = 0; reads < 10000000; reads++) { /* a PM timer that stands still must not hang us */
-        passed = (pm_timer_read() - start) & PM_TIMER_MASK;
-        if (passed >= want)
-            return mul_div(rdtsc() - tsc, PM_TIMER_HZ, passed);
-    }
-    return 0;
-}
-
-#define HPET_CAPABILITIES_PERIOD (4 / 4)
+#define HPET_CAPABILITIES_PERIOD (4 / 4) /* registers, in words */
 #define HPET_CONFIGURATION       (0x10 / 4)
 #define HPET_COUNTER             (0xf0 / 4)
 #define HPET_ENABLE              1u
 
-static uint64_t against_hpet(void)
+static uint32_t read_hpet(void)
 {
-    uint32_t want = (uint32_t)(hpet_hz * CALIBRATION_MS / 1000), start = hpet[HPET_COUNTER], passed;
-    uint64_t tsc = rdtsc();
-
-    for (unsigned reads = 0; reads < 10000000; reads++) {
-        passed = hpet[HPET_COUNTER] - start;
-        if (passed >= want)
-            return mul_div(rdtsc() - tsc, hpet_hz, passed);
-    }
-    return 0;
+    return hpet[HPET_COUNTER];
 }
 
-static uint64_t against_pit(void)
+/* It counts down. */
+static uint32_t read_pit(void)
 {
-    uint16_t count = PIT_HZ * CALIBRATION_MS / 1000;
-    uint8_t control = (uint8_t)((io_in8(SYSTEM_CONTROL_B) & ~2) | 1);
-    uint64_t tsc;
+    uint32_t low;
 
-    io_out8(SYSTEM_CONTROL_B, control);
-    io_out8(PIT_COMMAND, PIT_ONE_SHOT_CHANNEL2);
-    io_out8(PIT_CHANNEL2, (uint8_t)count);
-    io_out8(PIT_CHANNEL2, (uint8_t)(count >> 8));
-    tsc = rdtsc();
-    for (unsigned reads = 0; reads < 10000000; reads++)
-        if (io_in8(SYSTEM_CONTROL_B) & SYSTEM_CONTROL_B_OUT2)
-            return mul_div(rdtsc() - tsc, PIT_HZ, count);
-    return 0;
+    io_out8(PIT_COMMAND, PIT_LATCH_CHANNEL2);
+    low = io_in8(PIT_CHANNEL2);
+    return ~(low | (uint32_t)io_in8(PIT_CHANNEL2) << 8);
 }
 
-static bool find_hpet(const struct acpi_info *acpi)
+static uint64_t against_pm_timer(const struct acpi_info *acpi)
 {
+    static const struct clock_reference pm_timer = {read_pm_timer, 0xffffff, PM_TIMER_HZ};
+
+    if (!acpi->has_fadt || !acpi->fadt.has_pm_timer || acpi->fadt.pm_timer.space_id != ACPI_GAS_SYSTEM_IO)
+        return 0;
+    pm_timer_port = (uint16_t)acpi->fadt.pm_timer.address;
+    return clock_measure(&pm_timer);
+}
+
+static uint64_t against_hpet(const struct acpi_info *acpi)
+{
+    struct clock_reference counter = {read_hpet, UINT32_MAX, 0};
+
     if (!acpi->has_hpet)
-        return false;
+        return 0;
     hpet = arch_map_device(acpi->hpet, PAGE_SIZE);
     if (!hpet || hpet[HPET_CAPABILITIES_PERIOD] == 0)
-        return false;
-    hpet_hz = 1000000000000000ull / hpet[HPET_CAPABILITIES_PERIOD];
+        return 0;
+    counter.hz = 1000000000000000ull / hpet[HPET_CAPABILITIES_PERIOD];
     hpet[HPET_CONFIGURATION] |= HPET_ENABLE;
-    return true;
+    return clock_measure(&counter);
+}
+
+/* Free-running from its largest count. */
+static uint64_t against_pit(const struct acpi_info *acpi)
+{
+    static const struct clock_reference channel2 = {read_pit, 0xffff, PIT_HZ};
+
+    (void)acpi;
+    io_out8(SYSTEM_CONTROL_B, (uint8_t)((io_in8(SYSTEM_CONTROL_B) & ~2) | 1));
+    io_out8(PIT_COMMAND, PIT_ONE_SHOT_CHANNEL2);
+    io_out8(PIT_CHANNEL2, 0xff);
+    io_out8(PIT_CHANNEL2, 0xff);
+    return clock_measure(&channel2);
 }
 
 /* --- the time of day --- */
@@ -161,27 +156,22 @@ static uint64_t read_wall_ns(void)
             cmos_number(0, is_binary)) * 1000000000ull;
 }
 
+/* The best first. */
+static const struct {
+    const char *name;
+    uint64_t (*measure)(const struct acpi_info *acpi);
+} references[] = {{"PM timer", against_pm_timer}, {"HPET", against_hpet}, {"PIT", against_pit}};
+
 void clock_init(const struct acpi_info *acpi)
 {
-    const char *reference = "PM timer";
+    const char *name = "nothing: no reference counts, assuming 1 GHz";
 
-    if (acpi->has_fadt && acpi->fadt.has_pm_timer && acpi->fadt.pm_timer.space_id == ACPI_GAS_SYSTEM_IO) {
-        pm_timer_port = (uint16_t)acpi->fadt.pm_timer.address;
-        hz = against_pm_timer();
+    for (unsigned i = 0; i < ARRAY_SIZE(references) && hz == 0; i++) {
+        hz = references[i].measure(acpi);
+        name = hz ? references[i].name : name;
     }
-    if (hz == 0 && find_hpet(acpi)) {
-        reference = "HPET";
-        hz = against_hpet();
-    }
-    if (hz == 0) {
-        reference = "PIT";
-        hz = against_pit();
-    }
-    if (hz == 0) {
-        reference = "nothing: no reference counts, assuming 1 GHz";
-        hz = 1000000000;
-    }
+    hz = hz ? hz : 1000000000;
     boot_wall_ns = read_wall_ns();
     boot_tsc = rdtsc();
-    log_info("clock", "TSC runs at %lu.%03lu MHz, measured against the %s", hz / 1000000, hz / 1000 % 1000, reference);
+    log_info("clock", "TSC runs at %lu.%03lu MHz, measured against the %s", hz / 1000000, hz / 1000 % 1000, name);
 }
