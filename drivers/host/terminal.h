@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A write-only terminal: bytes in, characters in cells out. What the cells look like is the
- * screen's business. */
+/*
+ * A write-only terminal: bytes in, characters in cells out. It moves its cursor and erases as ECMA-48 says, and
+ * has no colours; other control sequences do nothing. What the cells look like is the screen's business.
+ */
 #ifndef DRIVERS_HOST_TERMINAL_H
 #define DRIVERS_HOST_TERMINAL_H
 
@@ -14,7 +16,8 @@ enum terminal_escape {
     TERMINAL_CONTROL_STRING,
 };
 
-#define TERMINAL_ROWS_MAX 256u
+#define TERMINAL_ROWS_MAX       256u
+#define TERMINAL_PARAMETERS_MAX 2u /* of a control sequence: no function here takes more */
 
 struct terminal {
     /* The screen fills these in. */
@@ -27,6 +30,9 @@ struct terminal {
     uint64_t dirty[TERMINAL_ROWS_MAX / 64]; /* rows of text that may differ from shown, as bits; atomic */
     void (*written)(void); /* who draws later; NULL: each write draws */
     enum terminal_escape escape;
+    unsigned parameters[TERMINAL_PARAMETERS_MAX]; /* of the sequence that is open; 0: left out */
+    unsigned parameter;                           /* which one a digit belongs to */
+    bool is_foreign;                              /* the sequence is private, or not of a kind that is known */
     bool is_visible;
 };
 

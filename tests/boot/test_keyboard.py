@@ -33,3 +33,21 @@ def test_a_keyboard_is_enough(boot, firmware, read):
         press(monitor, CTRL_A_X)
     machine.expect(r"^rm: event=exit status=0")
     machine.succeed()
+
+
+@pytest.mark.parametrize("firmware, read", [("bios", Monitor.vga_text), ("uefi", Monitor.framebuffer_text)])
+def test_top_is_refreshed_in_place(boot, firmware, read):
+    """Bug: each page came below the last one, and the screen scrolled."""
+    machine = boot(IDLE_SHELL, machine="qemu-tcg", firmware=firmware)
+    machine.expect(r"main: no VM runs")
+    with Monitor(machine.session) as monitor:
+        press(monitor, ["t", "o", "p", "ret"])
+    for _ in range(4):
+        machine.expect(r"VM +STATE .*\(q ends\)")
+    expect_on_screen(machine, read, "VM                       STATE", "tiny                     empty")
+    with Monitor(machine.session) as monitor:
+        lines = read(monitor)
+        press(monitor, ["q", *CTRL_A_X])
+    assert lines[0].endswith("(q ends)") and lines[1].startswith("tiny")
+    assert not any(lines[2:])
+    machine.succeed()

@@ -102,13 +102,78 @@ static void control_characters_move_the_cursor(void **state)
     }
 }
 
-static void escape_sequences_are_swallowed(void **state)
+/* What the shell's top, and a guest's editor, draw with. */
+static void control_sequences_move_and_erase(void **state)
+{
+    static const struct {
+        const char *bytes, *rows[ROWS];
+    } cases[] = {
+        {"a\r\nb\x1b[HX", {"X", "b"}},
+        {"\x1b[3;4HX", {"", "", "   X"}},
+        {"\x1b[3;4fX", {"", "", "   X"}},
+        {"\x1b[2HX", {"", "X"}},
+        {"\x1b[;3HX", {"  X"}},
+        {"\x1b[0;0HX", {"X"}},
+        {"\x1b[99;99HX", {"", "", "", "         X"}}, /* no sequence leads off the screen */
+        {"\x1b[99999999999;4294967297HX", {"", "", "", "         X"}},
+        {"\x1b[2;3;4;5HX", {"", "  X"}},
+        {"abc\x1b[DX", {"abX"}},
+        {"abc\x1b[99DX", {"Xbc"}},
+        {"a\x1b[2CX", {"a  X"}},
+        {"a\x1b[99CX", {"a        X"}},
+        {"a\x1b[BX", {"a", " X"}},
+        {"a\x1b[9BX", {"a", "", "", " X"}},
+        {"\n\n\x1b[AX", {"", "X"}},
+        {"\n\n\x1b[9AX", {"X"}},
+        {"abc\x1b[2GX", {"aXc"}},
+        {"abc\x1b[D\x1b[K", {"ab"}},
+        {"abc\x1b[2D\x1b[1K", {"  c"}},
+        {"abc\x1b[2KX", {"   X"}},
+        {"abc\r\x1b[3KX", {"Xbc"}},
+        {"0123456789\x1b[K", {"0123456789"}}, /* just behind the last column there is nothing */
+        {"0123456789\x1b[1KX", {"", "X"}},
+        {"\nb\x1b[H0123456789\x1b[1K", {"", "b"}},
+        {"\x1b[4H0123456789\x1b[1J", {""}},
+        {"one\r\ntwo\r\nsix\x1b[2;2H\x1b[J", {"one", "t"}},
+        {"one\r\ntwo\r\nsix\x1b[2;2H\x1b[1J", {"", "  o", "six"}},
+        {"one\r\ntwo\x1b[2JX", {"", "   X"}},
+        {"\x1b[4;10HX\x1b[J", {"", "", "", "         X"}},
+        {"one\x1b[?2J\x1b[ K\x1b[>Hx", {"onex"}}, /* other functions than they look like */
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        start(1);
+        terminal_show(&terminal);
+        for (const char *c = cases[i].bytes; *c; c++)
+            write_bytes(c, 1);
+        for (unsigned row = 0; row < ROWS; row++)
+            expect_row(row, cases[i].rows[row] ? cases[i].rows[row] : "");
+    }
+}
+
+/* Bug: a screen that is drawn again from its home scrolled away. */
+static void a_page_is_refreshed_in_place(void **state)
+{
+    (void)state;
+    type("old\r\nold\r\nold\r\n> ");
+    for (unsigned i = 0; i < 100; i++) {
+        type("\x1b[Htop\x1b[K\r\nweb 12%\x1b[K\r\n\x1b[J");
+        expect_row(0, "top");
+        expect_row(1, "web 12%");
+        expect_row(2, "");
+        expect_row(3, "");
+    }
+    assert_true(draws < 100);
+}
+
+static void other_sequences_are_swallowed(void **state)
 {
     static const char *const cases[] = {
         "a\x1b[mb",
         "a\x1b[1;32mb",
         "a\x1b[?25lb",
-        "a\x1b[2Jb",
+        "a\x1b[5nb",
         "a\x1b[@b",
         "a\x1b(Bb",
         "a\0337b",
@@ -222,7 +287,7 @@ static void what_was_written_before_the_screen_is_there_appears(void **state)
 
 static void any_bytes_leave_the_screen_as_the_text(void **state)
 {
-    static const char common[] = "ab \n\r\b\t\x1b[;m]0\a\x7f\xff";
+    static const char common[] = "ab \n\r\b\t\x1b\x1b[[;m]019HJKABCDGf\a\x7f\xff";
     char bytes[64];
 
     (void)state;
@@ -275,7 +340,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(control_characters_move_the_cursor, setup, teardown),
-        cmocka_unit_test_setup_teardown(escape_sequences_are_swallowed, setup, teardown),
+        cmocka_unit_test_setup_teardown(control_sequences_move_and_erase, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_page_is_refreshed_in_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(other_sequences_are_swallowed, setup, teardown),
         cmocka_unit_test_setup_teardown(an_open_sequence_ends_with_its_line, setup, teardown),
         cmocka_unit_test_setup_teardown(scrolls_by_a_row, setup, teardown),
         cmocka_unit_test_setup_teardown(scrolls_by_more_rows, setup, teardown),
