@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One network card of a VM, as its kernel's line says it; see vm_config.h. The value is the switch's name, then
- * pairs of the same grammar, with commas in place of blanks.
+ * One network card of a VM, as its kernel's line says it; see vm_config.h. The value begins with the switch's name.
  */
 #include "kernel/vm_config.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
+#include "kernel/vm_config_item.h"
 
 #define MAC_TEXT_MAX  17
 #define RATE_TEXT_MAX 15
@@ -39,7 +39,7 @@ static const struct config_key net_keys[] = {
 #undef AT
 /* clang-format on */
 
-static const struct config_table net_table = CONFIG_TABLE(net_keys);
+static const struct vm_config_item net_item = {"net", "switch", CONFIG_TABLE(net_keys)};
 
 /* --- values --- */
 
@@ -108,47 +108,7 @@ static void make_mac(const char *vm, unsigned index, uint8_t mac[VM_MAC_BYTES])
     memcpy(mac + 1, &hash, VM_MAC_BYTES - 1);
 }
 
-/* --- the line --- */
-
-/* The first item is the switch; "switch=lan0" is as good. */
-static bool make_line(const char *value, char line[CONFIG_VALUE_BYTES])
-{
-    static const char prefix[] = "switch=";
-    const char *comma = strchr(value, ','), *equals = strchr(value, '=');
-    bool has_key = equals && (!comma || equals < comma);
-    size_t length = has_key ? 0 : sizeof prefix - 1;
-
-    if (length + strlen(value) >= CONFIG_VALUE_BYTES)
-        return false;
-    memcpy(line, prefix, length);
-    memcpy(line + length, value, strlen(value) + 1);
-    for (char *c = line; *c; c++)
-        if (*c == ',')
-            *c = ' ';
-    return true;
-}
-
-static int read_pairs(const char *line, struct net_reader *reader, struct config_error *error)
-{
-    struct config_cursor cursor = config_open(line);
-    struct config_pair pair;
-    int result;
-
-    while ((result = config_next(&cursor, &pair)) > 0) {
-        const struct config_key *key = config_find(&net_table, pair.key);
-
-        if (!key) {
-            config_explain(error, "net: %s: no such key", pair.key);
-            return -EINVAL;
-        }
-        result = config_store(key, reader, &pair, error);
-        if (result < 0)
-            return result;
-    }
-    if (result < 0)
-        config_explain_token(error, &pair, result);
-    return result;
-}
+/* --- the card --- */
 
 static const char *complete(struct net_reader *reader, const char *vm, unsigned index)
 {
@@ -168,16 +128,13 @@ static const char *complete(struct net_reader *reader, const char *vm, unsigned 
 int vm_config_add_net(struct vm_config *vm, const char *value, struct config_error *error)
 {
     struct net_reader reader = {.net = {.spoof_check = true, .queues = 1, .mtu = VM_MTU_DEFAULT}};
-    char line[CONFIG_VALUE_BYTES];
-    const char *wrong = NULL;
+    const char *wrong = "net: too many";
 
-    if (vm->net_count == VM_NETS_MAX)
-        wrong = "net: too many";
-    else if (!make_line(value, line))
-        wrong = "net: too long";
-    else if (read_pairs(line, &reader, error) != 0)
-        return -EINVAL;
-    wrong = wrong ? wrong : complete(&reader, vm->name, vm->net_count);
+    if (vm->net_count < VM_NETS_MAX) {
+        if (vm_config_read_item(&net_item, value, &reader, error) != 0)
+            return -EINVAL;
+        wrong = complete(&reader, vm->name, vm->net_count);
+    }
     if (wrong) {
         config_explain(error, "%s", wrong);
         return -EINVAL;
