@@ -56,6 +56,8 @@
 
 /* Base classes and sub-classes that somebody asks for. */
 #define PCI_CLASS_DISPLAY    0x03
+#define PCI_CLASS_MEMORY     0x05
+#define PCI_SUBCLASS_RAM     0x00
 #define PCI_CLASS_BRIDGE     0x06
 #define PCI_SUBCLASS_HOST    0x00
 #define PCI_CLASS_SERIAL_BUS 0x0c
