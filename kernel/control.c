@@ -2,10 +2,12 @@
 #include "kernel/control.h"
 #include "arch/arch.h"
 #include "kernel/lib/assert.h"
+#include "kernel/lib/string.h"
 #include "kernel/sched.h"
 #include "kernel/timers.h"
 
-#define CONTROL_WEIGHT 400u /* one builds VMs while many spin */
+#define CONTROL_WEIGHT  400u /* one builds VMs while many spin */
+#define ZERO_STEP_BYTES KIB(256)
 
 static struct coroutine control, loop;
 static struct task task;
@@ -39,6 +41,20 @@ void control_yield(void)
     }
     timers_run();
     arch_take_interrupts();
+}
+
+void control_zero(void *memory, uint64_t size)
+{
+    uint8_t *at = memory;
+
+    while (size > 0) {
+        uint64_t piece = MIN(size, ZERO_STEP_BYTES);
+
+        memset(at, 0, piece);
+        at += piece;
+        size -= piece;
+        control_yield();
+    }
 }
 
 void control_wait(void)

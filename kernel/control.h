@@ -14,6 +14,8 @@ void control_start(void (*main)(void));
 
 /* Within the thread, in long work: lets others run if they have a right to, and interrupts come in. */
 void control_yield(void);
+/* Within the thread: zeroes memory, however much, and yields in between. */
+void control_zero(void *memory, uint64_t size);
 /* Within the thread: sleeps until control_wake() was called since this last returned. */
 void control_wait(void);
 

@@ -2,7 +2,7 @@
 /*
  * Building a VM, step by step, and taking it apart in reverse; the steps are in machine_*.c. Invariant: a guest's
  * second-level tables hold its own RAM (and what its engine adds for the local APIC, and machine_pci.c for devices
- * that are its own), nothing else.
+ * that are its own, machine_shared.c for regions that it names), nothing else.
  */
 #include "kernel/machine.h"
 #include "arch/arch.h"
@@ -45,6 +45,7 @@ static int build(struct vm *vm, const struct boot_info *boot, struct random *ran
     machine_make_devices(vm);
     error = machine_make_virtio(vm, boot, random);
     error = error ? error : machine_make_pci(vm);
+    error = error ? error : machine_make_shared(vm);
     error = error ? error : machine_load_images(vm, boot);
     error = error ? error : machine_attach_console(vm);
     machine_lock_timers(vm);
@@ -108,17 +109,25 @@ static void silence(struct vm *vm)
 
 static void free_platform(struct platform *p)
 {
+    machine_free_shared(p);
     machine_free_virtio(p);
     heap_free(p);
 }
 
+static void unplug(struct platform *p)
+{
+    machine_unplug_virtio(p);
+    machine_unplug_shared(p);
+}
+
+/* Nothing is freed before all is unplugged: other guests' CPUs write into its memory and interrupt its vCPUs. */
 void machine_destroy(struct vm *vm)
 {
     bool is_unreachable; /* by devices */
 
     machine_detach_console(vm);
     if (vm->platform)
-        machine_unplug(vm->platform);
+        unplug(vm->platform);
     is_unreachable = machine_pci_detach(vm) == 0;
     silence(vm);
     machine_pci_free(vm);

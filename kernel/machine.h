@@ -33,6 +33,7 @@
 
 struct boot_info;
 struct machine_pci;
+struct machine_shared;
 struct random;
 
 #define PLATFORM_INPUT_BYTES 256u
@@ -62,6 +63,7 @@ struct platform {
     struct virtio_net nets[VM_NETS_MAX];
     struct switch_port *ports[VM_NETS_MAX]; /* where they are plugged in */
     struct virtio_vsock *vsock;             /* NULL: it has none */
+    struct machine_shared *shared[VM_SHARED_MAX]; /* NULL: no more */
     struct machine_pci *pci;                /* NULL: it has no PCI bus */
 
     /* What was typed and not yet taken by the console device that wrote last. */

@@ -172,7 +172,7 @@ static void place_devices(struct vm *vm)
     ASSERT(!error);
     for (unsigned i = 0; i < ARRAY_SIZE(port_places); i++)
         place(&vm->ports, vm->platform, &port_places[i]);
-    if (vm->config->device_count == 0)
+    if (!vm_config_has_pci(vm->config))
         place(&vm->ports, vm->platform, &reset_place);
     if (vm->config->debug_exit)
         place(&vm->ports, vm->platform, &debug_exit_place);
@@ -191,7 +191,7 @@ int machine_make_pci(struct vm *vm)
 {
     struct io_region reset = region_of(vm->platform, &reset_place);
 
-    return vm->config->device_count ? machine_pci_create(vm, &reset) : 0;
+    return vm_config_has_pci(vm->config) ? machine_pci_create(vm, &reset) : 0;
 }
 
 /* --- timers --- */

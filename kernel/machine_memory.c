@@ -9,26 +9,10 @@
 #include "kernel/control.h"
 #include "kernel/heap.h"
 #include "kernel/lib/errno.h"
-#include "kernel/lib/string.h"
 #include "kernel/machine_parts.h"
 #include "kernel/page.h"
 #include "kernel/pt.h"
 #include "kernel/stage2.h"
-
-#define ZERO_STEP_BYTES KIB(256)
-
-/* The guests of this CPU run in between. */
-static void zero_slowly(uint8_t *at, uint64_t size)
-{
-    while (size > 0) {
-        uint64_t piece = MIN(size, ZERO_STEP_BYTES);
-
-        memset(at, 0, piece);
-        at += piece;
-        size -= piece;
-        control_yield();
-    }
-}
 
 /* One extent of RAM in the largest block that is there; says how much it got. */
 static int add_extent(struct vm *vm, uint64_t gpa, uint64_t wanted, uint64_t *got)
@@ -42,7 +26,7 @@ static int add_extent(struct vm *vm, uint64_t gpa, uint64_t wanted, uint64_t *go
         if (order-- == 0)
             return -ENOMEM;
     *got = PAGE_SIZE << order;
-    zero_slowly(phys_to_virt(block), *got);
+    control_zero(phys_to_virt(block), *got);
     if (stage2_map(vm->stage2, GPA(gpa), block, *got) == 0 &&
         guest_mem_add(&vm->mem, GPA(gpa), *got, phys_to_virt(block)) == 0)
         return 0;

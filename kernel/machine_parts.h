@@ -37,8 +37,13 @@ void machine_cancel_timers(struct vm *vm);
 /* machine_virtio.c */
 MUST_CHECK int machine_make_virtio(struct vm *vm, const struct boot_info *boot, struct random *random);
 /* Before anything is freed: other guests' CPUs write into its memory and interrupt its vCPUs. */
-void machine_unplug(struct platform *p);
+void machine_unplug_virtio(struct platform *p);
 void machine_free_virtio(struct platform *p);
+
+/* machine_shared.c. The PCI bus is there. When unplug returns, no other VM reaches this one. */
+MUST_CHECK int machine_make_shared(struct vm *vm);
+void machine_unplug_shared(struct platform *p);
+void machine_free_shared(struct platform *p);
 
 /* machine_image.c. A module of the loader's; empty for VM_IMAGE_NONE. */
 struct guest_image machine_image(const struct boot_info *boot, unsigned index);

@@ -28,6 +28,7 @@ struct machine_pci {
     struct iommu_domain *domain;
     struct machine_function *functions[VM_DEVICES_MAX];
     unsigned count;
+    unsigned slots; /* device numbers from 1 that are taken */
     bool has_high_window;
     uint64_t next_low, next_high; /* where the next BAR may lie */
 };
@@ -155,14 +156,9 @@ static bool place_bar(struct machine_pci *pci, struct pci_passthrough_bar *bar)
     return take_room(&pci->next_low, GUEST_PCI_BASE + (uint64_t)GUEST_PCI_BYTES, bar);
 }
 
-static bool fill_layout(struct machine_pci *pci, const struct pci_function *f, struct pci_passthrough_layout *layout)
+static void fill_layout(const struct pci_function *f, struct pci_passthrough_layout *layout)
 {
-    *layout = (struct pci_passthrough_layout){
-        .windows = {{GUEST_PCI_BASE, GUEST_PCI_BYTES}},
-        .msix = (uint8_t)f->capabilities[PCI_CAP_MSIX],
-    };
-    if (pci->has_high_window)
-        layout->windows[1] = (struct pci_passthrough_window){GUEST_PCI_HIGH_BASE, GUEST_PCI_HIGH_BYTES};
+    *layout = (struct pci_passthrough_layout){.msix = (uint8_t)f->capabilities[PCI_CAP_MSIX]};
     for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
         const struct pci_bar *bar = &f->bars[i];
 
@@ -170,29 +166,47 @@ static bool fill_layout(struct machine_pci *pci, const struct pci_function *f, s
             continue;
         layout->bars[i] = (struct pci_passthrough_bar){
             .size = bar->size, .is_64 = bar->kind == PCI_BAR_MEMORY_64, .is_prefetchable = bar->is_prefetchable};
-        if (!place_bar(pci, &layout->bars[i]))
-            return false;
     }
+}
+
+bool machine_pci_place(struct vm *vm, struct pci_passthrough_layout *layout)
+{
+    struct machine_pci *pci = vm->platform->pci;
+
+    layout->windows[0] = (struct pci_passthrough_window){GUEST_PCI_BASE, GUEST_PCI_BYTES};
+    if (pci->has_high_window)
+        layout->windows[1] = (struct pci_passthrough_window){GUEST_PCI_HIGH_BASE, GUEST_PCI_HIGH_BYTES};
+    for (unsigned i = 0; i < PCI_BARS_MAX; i++)
+        if (layout->bars[i].size > 0 && !place_bar(pci, &layout->bars[i]))
+            return false;
     return true;
+}
+
+int machine_pci_add(struct vm *vm, struct pci_passthrough *function, unsigned *number)
+{
+    struct machine_pci *pci = vm->platform->pci;
+    struct pci_slot slot = {&pci_passthrough_ops, function};
+
+    *number = ++pci->slots;
+    return pci_host_add(&pci->host, *number, &slot);
 }
 
 /* --- one function --- */
 
-static int add_to_bus(struct vm *vm, const struct pci_function *f)
+static int add_to_bus(struct vm *vm, const struct pci_function *f, unsigned *number)
 {
     struct machine_pci *pci = vm->platform->pci;
     struct pci_passthrough_layout layout;
     struct machine_function *function;
-    struct pci_slot slot = {&pci_passthrough_ops, NULL};
 
-    if (!fill_layout(pci, f, &layout))
+    fill_layout(f, &layout);
+    if (!machine_pci_place(vm, &layout))
         return refuse(vm, f->address, "its registers do not fit into the guest's PCI windows");
     function = machine_function_create(vm, f, &layout);
     if (!function)
         return refuse(vm, f->address, "no memory for it, or its registers have no address");
     pci->functions[pci->count++] = function;
-    slot.device = &function->device;
-    return pci_host_add(&pci->host, pci->count, &slot);
+    return machine_pci_add(vm, &function->device, number);
 }
 
 static int give(struct vm *vm, struct pci_address address)
@@ -201,20 +215,21 @@ static int give(struct vm *vm, struct pci_address address)
     const struct pci_function *f = pci_find(address);
     struct attaching a = {pci, f};
     const char *why = why_not(f);
+    unsigned number;
     int error;
 
     if (why)
         return refuse(vm, address, why);
     if (!pci_reset(f, wait))
         log_warn("pci", PCI_ADDRESS_FORMAT ": it has no reset: what its last owner left stays", PCI_ADDRESS_ARGS(address));
-    error = add_to_bus(vm, f);
+    error = add_to_bus(vm, f, &number);
     if (error)
         return error;
     error = pci_visit_requesters(f, attach_requester, &a);
     if (error)
         return refuse(vm, address, attach_error(error));
     machine_function_start(pci->functions[pci->count - 1]);
-    log_info("pci", PCI_ADDRESS_FORMAT " is %s's 00:%02x.0", PCI_ADDRESS_ARGS(address), vm->name, pci->count);
+    log_info("pci", PCI_ADDRESS_FORMAT " is %s's 00:%02x.0", PCI_ADDRESS_ARGS(address), vm->name, number);
     return 0;
 }
 
@@ -264,7 +279,7 @@ int machine_pci_create(struct vm *vm, const struct io_region *neighbour)
         init_bus(vm, pci, neighbour);
         error = place_regions(vm, pci);
     }
-    if (!error && iommu_ops)
+    if (!error && config->device_count > 0 && iommu_ops)
         error = make_domain(vm, pci);
     if (error) {
         vm_config_refuse((struct vm_config *)config, "no memory for its PCI bus");

@@ -7,6 +7,7 @@
 #ifndef KERNEL_MACHINE_PCI_H
 #define KERNEL_MACHINE_PCI_H
 
+#include "drivers/virt/pci_passthrough.h"
 #include "kernel/vm.h"
 
 struct io_region;
@@ -20,6 +21,13 @@ void machine_pci_init(void);
  * other devices are there; its buses are not frozen. Else it is refused: -EINVAL, -ENOMEM, …
  */
 MUST_CHECK int machine_pci_create(struct vm *vm, const struct io_region *neighbour);
+
+/*
+ * A function that the hypervisor plays: chooses where its BARs lie at first, false: no window has room for them; then adds
+ * it, under the next device number. vm has a bus.
+ */
+MUST_CHECK bool machine_pci_place(struct vm *vm, struct pci_passthrough_layout *layout);
+MUST_CHECK int machine_pci_add(struct vm *vm, struct pci_passthrough *function, unsigned *number);
 
 /* Is there a bus, and has it a window above 4 GiB? */
 bool machine_pci_has_high_window(const struct vm *vm);

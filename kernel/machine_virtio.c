@@ -184,7 +184,7 @@ int machine_make_virtio(struct vm *vm, const struct boot_info *boot, struct rand
     return error ? error : add_balloon(p);
 }
 
-void machine_unplug(struct platform *p)
+void machine_unplug_virtio(struct platform *p)
 {
     for (unsigned i = 0; i < VM_NETS_MAX; i++)
         if (p->ports[i])

@@ -115,6 +115,9 @@ void shell_vm_show(const struct shell_call *call)
         show_key(&vm_config_table.keys[i], config);
     for (unsigned i = 0; i < config->net_count; i++)
         show_net(&config->nets[i]);
+    for (unsigned i = 0; i < config->shared_count; i++)
+        shell_print("  shared=%s,size=%luK,vectors=%u", config->shared[i].name, config->shared[i].size >> 10,
+                    config->shared[i].vectors);
     shell_print("  disks: %u, modules: %u, initrd: %s", config->disk_count, config->module_count,
                 config->initrd == VM_IMAGE_NONE ? "no" : "yes");
 }

@@ -7,6 +7,7 @@
 #include "kernel/log.h"
 #include "kernel/page.h"
 #include "kernel/pcpu.h"
+#include "kernel/shared_memory.h"
 #include "kernel/shell_command.h"
 
 #define LIST_BYTES 256u
@@ -47,6 +48,19 @@ static void show_vm_memory(const struct vm_slot *slot)
     shell_print("%-20s %8lu MiB%s%s", slot->config->name, m.pages >> 8, given_back, guest);
 }
 
+static void show_regions(void)
+{
+    const struct shared_region *region;
+    char name[SHARED_NAME_BYTES + 8];
+
+    for (unsigned i = 0; (region = shared_memory_at(i)); i++) {
+        if (region->users == 0)
+            continue;
+        format_text(name, sizeof name, "region %s", region->name);
+        shell_print("%-20s %8lu KiB, %u VM%s", name, region->size >> 10, region->users, region->users > 1 ? "s" : "");
+    }
+}
+
 static void mem(const struct shell_call *call)
 {
     struct page_stats pages;
@@ -66,6 +80,7 @@ static void mem(const struct shell_call *call)
     for (unsigned i = 0; (slot = manager_slot(i)); i++)
         if (slot->vm)
             show_vm_memory(slot);
+    show_regions();
 }
 
 static void set_log(const struct shell_call *call)

@@ -17,6 +17,11 @@ int stage2_map(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size)
     return pt_map(pt, gpa.value, hpa, size, PT_READ | PT_WRITE | PT_EXEC);
 }
 
+int stage2_map_shared(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size)
+{
+    return pt_map(pt, gpa.value, hpa, size, PT_READ | PT_WRITE);
+}
+
 int stage2_map_device(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size)
 {
     return pt_map(pt, gpa.value, hpa, size, PT_READ | PT_WRITE | PT_UNCACHED);

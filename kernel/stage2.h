@@ -23,6 +23,9 @@ void stage2_destroy(struct pt *pt);
 /* Gives the guest [hpa, +size) at gpa: read, write, execute. Nothing to flush. -ENOMEM */
 MUST_CHECK int stage2_map(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size);
 
+/* Gives the guest memory that is not its own: read and write, no code. Also while the VM runs. */
+MUST_CHECK int stage2_map_shared(struct pt *pt, gpa_t gpa, hpa_t hpa, uint64_t size);
+
 /*
  * Gives the guest a device's registers: read and write, uncached. Also while the VM runs; a guest whose device moved
  * may reach it where it was until its translations are flushed.

@@ -145,6 +145,15 @@ static const struct {
     [ROLE_MODULE] = {CONFIG_TABLE(module_keys), add_module},
 };
 
+/* Keys of the kernel's line that may be there more than once. */
+static const struct {
+    const char *key;
+    int (*add)(struct vm_config *vm, const char *value, struct config_error *error);
+} lists[] = {
+    {"net", vm_config_add_net},
+    {"shared", vm_config_add_shared},
+};
+
 /* One line while it is read; seen has a bit for each row of the table in use. */
 struct line_reader {
     struct config_pair pair;
@@ -185,6 +194,14 @@ static int read_head(const char *line, struct line_head *head, struct config_err
     return first_error;
 }
 
+static int store(struct line_reader *reader, enum role role, void *object)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(lists) && role == ROLE_KERNEL; i++)
+        if (strcmp(reader->pair.key, lists[i].key) == 0)
+            return lists[i].add(object, reader->pair.value, reader->error);
+    return store_once(reader, &roles[role].table, object);
+}
+
 static int read_body(const char *line, enum role role, void *object, struct config_error *error)
 {
     struct config_cursor cursor = config_open(line);
@@ -194,10 +211,7 @@ static int read_body(const char *line, enum role role, void *object, struct conf
     while ((result = config_next(&cursor, &reader.pair)) > 0) {
         if (config_find(&head_table, reader.pair.key))
             continue;
-        if (role == ROLE_KERNEL && strcmp(reader.pair.key, "net") == 0) /* as many as there are cards */
-            result = vm_config_add_net(object, reader.pair.value, error);
-        else
-            result = store_once(&reader, &roles[role].table, object);
+        result = store(&reader, role, object);
         if (result < 0)
             return result;
     }
@@ -243,6 +257,11 @@ void vm_config_refuse(struct vm_config *vm, const char *format, ...)
     va_end(args);
     vm->refused = true;
     config_explain(&vm->reason, "%s", reason.text);
+}
+
+bool vm_config_has_pci(const struct vm_config *vm)
+{
+    return vm->device_count > 0 || vm->shared_count > 0;
 }
 
 static int add_to_vm(struct vm_config *vm, unsigned module_index, const char *line,

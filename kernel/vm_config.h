@@ -3,7 +3,7 @@
  * Descriptions of VMs out of module lines; the grammar is config.h's. Each Multiboot2 module
  * belongs to a VM and has a role there; keys may stand in any order:
  *
- *   vm=web role=kernel cmdline="console=ttyS0" memory=256M vcpus=1 net=lan0,vlan=10 net=lan1
+ *   vm=web role=kernel cmdline="console=ttyS0" memory=256M vcpus=1 net=lan0,vlan=10 net=lan1 shared=ring,size=1M
  *   vm=web role=initrd
  *   vm=web role=disk mode=cow id=root
  *
@@ -20,6 +20,7 @@
 #define VM_NAME_MAX             31
 #define VM_DISKS_MAX            8
 #define VM_NETS_MAX             4
+#define VM_SHARED_MAX           4
 #define VM_MODULES_MAX          16
 #define VM_DEVICES_MAX          8
 #define VM_DEVICES_TEXT_MAX     127
@@ -81,6 +82,17 @@ struct vm_net_config {
     unsigned mtu;
 };
 
+#define VM_SHARED_BYTES_MIN   KIB(4)
+#define VM_SHARED_BYTES_MAX   GIB(1)
+#define VM_SHARED_VECTORS_MAX 32
+
+/* A region of memory that all VMs have which name it. */
+struct vm_shared_config {
+    char name[VM_NAME_MAX + 1];
+    uint64_t size;    /* a power of two, in each VM the same */
+    unsigned vectors; /* interrupts that others can ring */
+};
+
 struct vm_module_config {
     unsigned image;
     char cmdline[VM_MODULE_CMDLINE_BYTES];
@@ -117,6 +129,8 @@ struct vm_config {
     unsigned disk_count;
     struct vm_net_config nets[VM_NETS_MAX];
     unsigned net_count;
+    struct vm_shared_config shared[VM_SHARED_MAX];
+    unsigned shared_count;
     char devices_text[VM_DEVICES_TEXT_MAX + 1]; /* "00:03.0,01:00.0", or with a segment "0000:00:03.0" */
     struct pci_address devices[VM_DEVICES_MAX];
     unsigned device_count;
@@ -143,6 +157,12 @@ MUST_CHECK int vm_config_add_net(struct vm_config *vm, const char *value, struct
 
 /* The description is another VM's now, a copy: its cards get addresses of their own. name ends with 0 and fits. */
 void vm_config_rename(struct vm_config *vm, const char *name);
+
+/* Adds the region that a value of the key `shared` describes: "ring,size=1M,vectors=2". -EINVAL: error says why not. */
+MUST_CHECK int vm_config_add_shared(struct vm_config *vm, const char *value, struct config_error *error);
+
+/* Has it a PCI bus? */
+bool vm_config_has_pci(const struct vm_config *vm);
 
 /* Fills devices out of devices_text, or refuses. */
 void vm_config_read_devices(struct vm_config *vm);

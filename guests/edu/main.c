@@ -4,9 +4,8 @@
  * 00:01.0. It first moves bytes of its own memory through the device, which must work, then has it
  * read and write where the hypervisor and other guests may be.
  */
-#include "drivers/pci_regs.h"
-#include "guests/common/guest.h"
 #include "guests/common/multiboot.h"
+#include "guests/common/pci.h"
 
 #define EDU_ID          0x11e81234u
 #define EDU_DMA_SOURCE  0x80
@@ -16,31 +15,11 @@
 #define EDU_DMA_START   0x1u
 #define EDU_DMA_TO_RAM  0x2u
 #define EDU_BUFFER      0x40000u
-#define FUNCTION        (PCI_CONFIG_ADDRESS_ENABLE | 1u << 11)
+#define DEVICE          1u
 #define BYTES           64u
 
 static volatile uint8_t *edu;
 static uint8_t out[BYTES], back[BYTES];
-
-static inline uint32_t inl(uint16_t port)
-{
-    uint32_t value;
-
-    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static uint32_t config_read(unsigned offset)
-{
-    outl(PCI_CONFIG_ADDRESS_PORT, FUNCTION | offset);
-    return inl(PCI_CONFIG_DATA_PORT);
-}
-
-static void config_write(unsigned offset, uint32_t value)
-{
-    outl(PCI_CONFIG_ADDRESS_PORT, FUNCTION | offset);
-    outl(PCI_CONFIG_DATA_PORT, value);
-}
 
 static void set(unsigned offset, uint32_t value)
 {
@@ -74,12 +53,12 @@ static const uint32_t targets[] = {0x1000000, 0x2345000, 0x4000000, 0x8000000, 0
 
 int guest_main(uint32_t magic UNUSED, uint32_t info UNUSED)
 {
-    if (config_read(PCI_VENDOR_ID) != EDU_ID) {
+    if (pci_read(DEVICE, PCI_VENDOR_ID) != EDU_ID) {
         print("GUEST: no edu\n");
         return 1;
     }
-    config_write(PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-    edu = (volatile uint8_t *)(uintptr_t)(config_read(PCI_BAR0) & PCI_BAR_MEMORY_MASK);
+    pci_write(DEVICE, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    edu = pci_memory(DEVICE, 0);
     if (!moves_own_memory()) {
         print("GUEST: FAILED: no DMA to its own memory\n");
         return 1;

@@ -35,6 +35,9 @@ MAX_NET_QUEUES = 4
 MAX_VLAN = 4094
 MIN_MTU, MAX_MTU = 68, 65535
 MIN_RATE, MAX_RATE = 64_000, 10**12
+MAX_SHARED = 4
+MAX_SHARED_VECTORS = 32
+MIN_SHARED_BYTES, MAX_SHARED_BYTES = 4 << 10, 1 << 30
 MAX_MODULES = 16
 MAX_DEVICES = 8
 MAX_CMDLINE_BYTES = 2047
@@ -61,6 +64,15 @@ class Module:
 
 
 @dataclass
+class Shared:
+    """A region of memory that VMs share."""
+    name: str
+    size: str
+    text: str
+    """As it stands on the kernel's module line: ring,size=1M"""
+
+
+@dataclass
 class Vm:
     name: str
     kernel: Path
@@ -69,6 +81,7 @@ class Vm:
     disks: list[Disk] = field(default_factory=list)
     nets: list[str] = field(default_factory=list)
     """As each stands on the kernel's module line: lan0,vlan=10"""
+    shared: list[Shared] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     """Everything else, as it stands on the kernel's module line: memory=256M, vcpus=1, …"""
 
@@ -167,6 +180,13 @@ def _rate(value):
     return value
 
 
+def _shared_size(value):
+    size = size_bytes(value)
+    if size & (size - 1) or not MIN_SHARED_BYTES <= size <= MAX_SHARED_BYTES:
+        raise ValueError(f'expected a power of two such as "1M", from 4K to 1G, not {value!r}')
+    return value
+
+
 def _consoles(value):
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not names or not set(names) <= {"serial", "virtio", "none"}:
@@ -216,9 +236,14 @@ NET_SETTINGS = {
     "queues": _integer(1, MAX_NET_QUEUES),
     "mtu": _integer(MIN_MTU, MAX_MTU),
 }
+SHARED_SETTINGS = {
+    "name": _name,
+    "size": _shared_size,
+    "vectors": _integer(1, MAX_SHARED_VECTORS),
+}
 FLAT_ONLY = ("load", "entry", "entry_point")
 VM_FILES = ("kernel", "initrd", "modules", "disks")
-VM_LISTS = ("nets",)
+VM_LISTS = ("nets", "shared")
 DISK_MODES = {"ro": "ro", "cow": "cow", "rw": "cow"}
 """A disk is a module in memory: what a guest writes is gone at power-off, so "rw" is copy-on-write too."""
 
@@ -295,8 +320,19 @@ class _Reader:
         config.vms = [vm for vm in (self.vm(("vm", name), value) for name, value in vms.items()) if vm]
         if not 1 <= len(vms) <= MAX_VMS:
             self.error(("vm",), f"describes {len(vms)} VMs: expected 1 to {MAX_VMS} tables such as [vm.linux]")
+        self.regions(config.vms)
         self.machine(("machine",), document.get("machine", {}), config.vms)
         return config
+
+    def regions(self, vms):
+        """Who names a region says the same size."""
+        sizes = {}
+        for vm in vms:
+            for index, region in enumerate(vm.shared):
+                first, size = sizes.setdefault(region.name, (vm.name, region.size))
+                if size and region.size and size_bytes(size) != size_bytes(region.size):
+                    self.error(("vm", vm.name, "shared", index),
+                               f"shared: '{region.name}' has {size} in VM '{first}', not {region.size}")
 
     def options(self, where, value):
         options = {}
@@ -318,6 +354,7 @@ class _Reader:
         if "memory" in machine:
             have = self.checked(where + ("memory",), size_bytes, machine["memory"])
             need = sum(size_bytes(vm.settings["memory"]) for vm in vms if vm.settings.get("memory"))
+            need += sum({region.name: size_bytes(region.size) for vm in vms for region in vm.shared if region.size}.values())
             if have is not None and need + HYPERVISOR_BYTES > have:
                 self.error(where + ("memory",), f"memory: the VMs want {need >> 20}M and Ringmaster "
                            f"{HYPERVISOR_BYTES >> 20}M, the machine has {have >> 20}M")
@@ -341,6 +378,10 @@ class _Reader:
                 self.error(where, f"VM '{name}' has no {key}")
         self.files(where, table, vm)
         vm.nets = [self.net(*item) for item in self.items(where + ("nets",), table, MAX_NETS)]
+        vm.shared = [self.shared(*item) for item in self.items(where + ("shared",), table, MAX_SHARED)]
+        for index, region in enumerate(vm.shared):
+            if region.name in [other.name for other in vm.shared[:index]]:
+                self.error(where + ("shared", index), f"shared: '{region.name}' is named twice")
         return vm
 
     def files(self, where, table, vm):
@@ -376,17 +417,31 @@ class _Reader:
         return Disk(table.get("file"), DISK_MODES.get(mode), identity)
 
     def net(self, where, value):
+        settings = self.item(where, value, NET_SETTINGS, ("switch",))
+        return self.item_text("switch", settings)
+
+    def shared(self, where, value):
+        settings = self.item(where, value, SHARED_SETTINGS, ("name", "size"))
+        return Shared(settings.get("name"), settings.get("size"), self.item_text("name", settings))
+
+    def item(self, where, value, known, needed):
+        """The checked settings of a table within a list."""
         table = dict(self.table(where[:-1], value, ()))
         settings = {}
         for key, setting in table.items():
-            if key in NET_SETTINGS:
-                settings[key] = self.checked(where + (key,), NET_SETTINGS[key], setting)
+            if key in known:
+                settings[key] = self.checked(where + (key,), known[key], setting)
             else:
-                self.error(where + (key,), f"unknown key '{key}' (expected one of: {', '.join(NET_SETTINGS)})")
-        if "switch" not in table:
-            self.error(where, f"{where[-2]}: has no switch")
-        network = settings.pop("switch", "")
-        return ",".join([str(network), *(f"{key}={text}" for key, text in settings.items())])
+                self.error(where + (key,), f"unknown key '{key}' (expected one of: {', '.join(known)})")
+        for key in needed:
+            if key not in table:
+                self.error(where, f"{where[-2]}: has no {key}")
+        return settings
+
+    @staticmethod
+    def item_text(first, settings):
+        """On a module line the first setting stands without its key."""
+        return ",".join([str(settings.get(first, "")), *(f"{key}={text}" for key, text in settings.items() if key != first)])
 
     def file_table(self, where, value, known):
         table = dict(self.table(where[:-1], value, ()))

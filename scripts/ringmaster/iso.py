@@ -72,16 +72,17 @@ class _Staging:
         return self.stored[source]
 
 
-def _line(command, path, settings, nets=()):
+def _line(command, path, settings, lists=()):
     words = [f"{key}={value}" for key, value in settings.items() if value not in ("", None)]
-    words += [f"net={net}" for net in nets]
+    words += [f"{key}={item}" for key, item in lists]
     return "    " + " ".join([command, *map(grub_quote, [path, *words])])
 
 
 def module_lines(config: Config, store):
     """One module2 line a file. `store` maps a file to its path in the ISO."""
     for vm in config.vms:
-        yield _line("module2", store(vm.kernel), {"vm": vm.name, "role": "kernel", **vm.settings}, vm.nets)
+        lists = [*(("net", net) for net in vm.nets), *(("shared", region.text) for region in vm.shared)]
+        yield _line("module2", store(vm.kernel), {"vm": vm.name, "role": "kernel", **vm.settings}, lists)
         if vm.initrd:
             yield _line("module2", store(vm.initrd), {"vm": vm.name, "role": "initrd"})
         for module in vm.modules:

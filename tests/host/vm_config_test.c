@@ -415,6 +415,56 @@ static void bad_cards_say_what_was_expected(void **state)
     }
 }
 
+/* --- shared memory --- */
+
+static void a_region_is_read(void **state)
+{
+    struct vm_config *vm;
+
+    (void)state;
+    add_ok("vm=web role=kernel memory=64M shared=ring,size=1M,vectors=2 net=lan0 shared=name=data,size=4K");
+    vm = vm_config_find(&set, "web");
+    assert_int_equal(vm->shared_count, 2);
+    assert_string_equal(vm->shared[0].name, "ring");
+    assert_int_equal(vm->shared[0].size, MIB(1));
+    assert_int_equal(vm->shared[0].vectors, 2);
+    assert_string_equal(vm->shared[1].name, "data");
+    assert_int_equal(vm->shared[1].vectors, 1);
+    assert_true(vm_config_has_pci(vm));
+    assert_true(add("vm=mail role=kernel memory=64M shared=a,size=4K shared=b,size=4K shared=c,size=4K shared=d,size=4K "
+                    "shared=e,size=4K") < 0);
+    assert_string_equal(error.text, "shared: too many");
+}
+
+static void bad_regions_say_what_was_expected(void **state)
+{
+    static const struct {
+        const char *value, *why;
+    } rows[] = {
+        {"", "name="},
+        {"Ring,size=1M", "name=Ring"},
+        {"size=1M", "expected the name of a region"},
+        {"ring", "size: missing"},
+        {"ring,size=3M", "power of two"},
+        {"ring,size=2K", "size=2K"},
+        {"ring,size=2G", "size=2G"},
+        {"ring,size=1", "size=1"},
+        {"ring,size=1M,vectors=0", "vectors=0"},
+        {"ring,size=1M,vectors=33", "vectors=33"},
+        {"ring,size=1M,peers=3", "peers: no such key"},
+        {"old,size=1M", "named twice"},
+    };
+    struct vm_config vm = {.name = "web", .shared = {{.name = "old", .size = MIB(1)}}, .shared_count = 1};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        assert_int_equal(vm_config_add_shared(&vm, rows[i].value, &error), -EINVAL);
+        if (!strstr(error.text, rows[i].why))
+            fail_msg("%s: said \"%s\"", rows[i].value, error.text);
+        assert_int_equal(vm.shared_count, 1);
+    }
+}
+
 static void devices_are_read(void **state)
 {
     struct vm_config vm = {.devices_text = "00:03.0,0001:fF:1f.7"};
@@ -479,6 +529,8 @@ int main(void)
         TEST(a_card_needs_a_switch_only),
         TEST(cards_of_a_vm_have_their_own_addresses),
         TEST(bad_cards_say_what_was_expected),
+        TEST(a_region_is_read),
+        TEST(bad_regions_say_what_was_expected),
         TEST(devices_are_read),
         TEST(bad_devices_say_what_was_expected),
     };

@@ -63,6 +63,16 @@ MISTAKES = [
     (GOOD + "nets = [{ switch = 'lan0', rate = '1K' }]\n", 4, "rate: expected bits per second"),
     (GOOD + "nets = [{ switch = 'lan0', speed = 1 }]\n", 4, "unknown key 'speed'"),
     (GOOD + "nets = [" + "{ switch = 'lan0' }," * 5 + "]\n", 4, "nets: 5 are too many"),
+    (GOOD + "shared = [{ size = '1M' }]\n", 4, "shared: has no name"),
+    (GOOD + "shared = [{ name = 'ring' }]\n", 4, "shared: has no size"),
+    (GOOD + "shared = [{ name = 'ring', size = '3M' }]\n", 4, "size: expected a power of two"),
+    (GOOD + "shared = [{ name = 'ring', size = '2G' }]\n", 4, "size: expected a power of two"),
+    (GOOD + "shared = [{ name = 'ring', size = '1M', vectors = 33 }]\n", 4, "vectors: expected a number from 1 to 32"),
+    (GOOD + "shared = [{ name = 'ring', size = '1M', peers = 3 }]\n", 4, "unknown key 'peers'"),
+    (GOOD + "shared = [\n  { name = 'ring', size = '1M' },\n  { name = 'ring', size = '1M' },\n]\n", 6, "'ring' is named twice"),
+    (GOOD + "shared = [{ name = 'ring', size = '1M' }]\n" + GOOD.replace("vm.a", "vm.b") + "shared = [{ name = 'ring', size = '2M' }]\n", 8,
+     "'ring' has 1M in VM 'a', not 2M"),
+    ("[machine]\nmemory = '96M'\n" + GOOD + "shared = [{ name = 'ring', size = '1M' }]\n", 2, "memory: the VMs want 65M"),
     (GOOD + "devices = ['00:03']\n", 4, "devices: expected a PCI function"),
     (GOOD + "devices = ['00:03.0', '00:03.0']\n", 4, "devices: names a device twice"),
     (GOOD + "modules = [\n  'file',\n  'nope',\n]\n", 6, "no file"),
@@ -123,6 +133,12 @@ def test_grub_cfg_has_one_line_a_file(read):
         "module2 bzimage vm=b role=kernel memory=1G",
         "module2 file vm=b role=initrd",
     ]
+
+
+def test_lists_are_several_words_of_the_kernels_line(read):
+    config = read(GOOD + "nets = [{ vlan = 3, switch = 'lan0' }, { switch = 'lan1' }]\nshared = [{ size = '1M', name = 'ring', vectors = 2 }]\n")
+    line = next(line for line in grub_cfg(config, "rm.elf", lambda file: str(file).rpartition("/")[2]).splitlines() if "module2 " in line)
+    assert line.strip() == "module2 kernel vm=a role=kernel memory=64M net=lan0,vlan=3 net=lan1 shared=ring,size=1M,vectors=2"
 
 
 @pytest.mark.parametrize("word, quoted", [("a=b", "a=b"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("$x", "'$x'"), ("", "''")])

@@ -14,8 +14,9 @@ def test_nobody_includes_what_its_layer_may_not():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_default_description_is_right():
+@pytest.mark.parametrize("config", sorted(path.name for path in (TREE / "configs").glob("*.toml")))
+def test_descriptions_are_right(config):
     """But for the files, which are built."""
-    done = subprocess.run([TREE / "scripts/mkiso", "configs/default.toml"], cwd=TREE, capture_output=True, text=True, check=False)
+    done = subprocess.run([TREE / "scripts/mkiso", f"configs/{config}"], cwd=TREE, capture_output=True, text=True, check=False)
     mistakes = [line for line in done.stderr.splitlines() if "no file" not in line]
     assert not mistakes
