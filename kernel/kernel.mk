@@ -43,7 +43,7 @@ COLD_C := $(wildcard arch/x86/*.c arch/x86/vtd/*.c arch/x86/guest/acpi_*.c arch/
             arch/x86/guest/elf.c arch/x86/guest/startup.c arch/x86/vmx/*_caps.c arch/x86/vmx/vmcs.c \
             arch/x86/svm/*_caps.c arch/x86/svm/vmcb.c drivers/virt/i8042.c drivers/virt/rtc*.c drivers/host/*.c \
             kernel/config*.c kernel/console*.c kernel/heap.c kernel/host_config.c kernel/line_editor.c kernel/machine.c \
-            $(addprefix kernel/machine_,$(addsuffix .c,console devices image memory shared vcpus virtio)) \
+            $(addprefix kernel/machine_,$(addsuffix .c,console devices image memory net shared vcpus virtio)) \
             kernel/main.c kernel/manager.c kernel/memmap.c kernel/multiboot2.c kernel/page.c kernel/panic.c kernel/pt*.c \
             kernel/shell*.c kernel/trace.c kernel/vm_config*.c kernel/lib/format.c)
 $(COLD_C:%.c=$(KERNEL_BUILD)/%.o): FILE_FLAGS := -Os

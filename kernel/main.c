@@ -39,6 +39,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/machine.h"
+#include "kernel/machine_net.h"
 #include "kernel/machine_pci.h"
 #include "kernel/manager.h"
 #include "kernel/memmap.h"
@@ -397,6 +398,7 @@ static NORETURN void control_main(void)
     timer_init(&shell_timer, shell_timer_fired, NULL);
     shell_init();
     machine_pci_init();
+    machine_net_init();
     for (unsigned i = 0; i < vm_set.count; i++)
         start_vm(&vm_set.vms[i]);
     console_introduce_guests();

@@ -20,6 +20,7 @@ enum shell_kind {
     SHELL_NAME,     /* a new one */
     SHELL_NUMBER,
     SHELL_SIZE,     /* bytes: 256M */
+    SHELL_SWITCH,   /* the name of a virtual switch that there is */
     SHELL_CHOICE,   /* one of the words of the parameter's text, which '|' separates */
     SHELL_COMMAND,  /* the rest of the line: a command's name, or the beginning of some */
     SHELL_PAIRS,    /* the rest of the line: key=value, by kernel/config.h */
@@ -52,6 +53,9 @@ struct shell_command {
 void shell_init(void);
 /* The rows live on. */
 void shell_add_commands(const struct shell_command *commands, unsigned count);
+
+/* Names of virtual switches, by number from 0; NULL past the end. Without it there are none. */
+void shell_set_switches(const char *(*name_at)(unsigned index));
 
 /* Something was typed for the shell. */
 void shell_input(const uint8_t *bytes, size_t count);

@@ -20,6 +20,7 @@ static struct table {
     unsigned count;
 } tables[TABLES_MAX];
 static unsigned table_count;
+static const char *(*switch_at)(unsigned index);
 static struct config_pair pair; /* too large for a stack */
 
 /* --- the table --- */
@@ -38,6 +39,23 @@ const struct shell_command *shell_command_at(unsigned index)
         index -= tables[i].count;
     }
     return NULL;
+}
+
+void shell_set_switches(const char *(*name_at)(unsigned index))
+{
+    switch_at = name_at;
+}
+
+const char *shell_vm_at(unsigned index)
+{
+    const struct vm_slot *slot = manager_slot(index);
+
+    return slot ? slot->config->name : NULL;
+}
+
+const char *shell_switch_at(unsigned index)
+{
+    return switch_at ? switch_at(index) : NULL;
 }
 
 static const struct shell_command *find_name(const char *name)
@@ -205,18 +223,18 @@ static void explain_unknown(const char *line)
         shell_print("unknown command '%s'%s", is_half ? both : first, g.slips <= SLIPS_MAX ? g.text : "; help lists all");
 }
 
-static void explain_vm(const char *name)
+static void explain_name(const char *kind, const char *name, const char *(*name_at)(unsigned index))
 {
     struct guess g = {.slips = SLIPS_MAX + 1};
-    struct vm_slot *slot;
+    const char *meant;
     char list[LIST_BYTES];
     size_t n = 0;
 
-    for (unsigned i = 0; (slot = manager_slot(i)) && n < sizeof list; i++) {
-        n += format_text(list + n, sizeof list - n, "%s%s", n ? ", " : "; there are: ", slot->config->name);
-        guess(&g, name, slot->config->name);
+    for (unsigned i = 0; (meant = name_at(i)) && n < sizeof list; i++) {
+        n += format_text(list + n, sizeof list - n, "%s%s", n ? ", " : "; there are: ", meant);
+        guess(&g, name, meant);
     }
-    shell_print("no VM '%s'%s%s", name, g.text, n ? list : "; there is none");
+    shell_print("no %s '%s'%s%s", kind, name, g.text, n ? list : "; there is none");
 }
 
 /* --- parameters --- */
@@ -225,8 +243,19 @@ static bool parse_vm(struct shell_call *call, unsigned i)
 {
     call->slot = manager_find(call->word[i]);
     if (!call->slot)
-        explain_vm(call->word[i]);
+        explain_name("VM", call->word[i], shell_vm_at);
     return call->slot != NULL;
+}
+
+static bool parse_switch(struct shell_call *call, unsigned i)
+{
+    const char *name;
+
+    for (unsigned n = 0; (name = shell_switch_at(n)); n++)
+        if (strcmp(name, call->word[i]) == 0)
+            return true;
+    explain_name("switch", call->word[i], shell_switch_at);
+    return false;
 }
 
 static bool store(const struct config_key *key, void *object, const char *word)
@@ -285,8 +314,9 @@ static void explain_usage(const struct shell_command *command, const char *what,
 
 /* Of each word its check; of what takes the rest of the line none. */
 static bool (*const parsers[])(struct shell_call *call, unsigned i) = {
-    [SHELL_VM] = parse_vm, [SHELL_NAME] = parse_name,     [SHELL_NUMBER] = parse_number,
-    [SHELL_SIZE] = parse_size,     [SHELL_CHOICE] = parse_choice, [SHELL_COMMAND] = NULL, [SHELL_PAIRS] = NULL,
+    [SHELL_VM] = parse_vm, [SHELL_NAME] = parse_name, [SHELL_NUMBER] = parse_number,
+    [SHELL_SIZE] = parse_size, [SHELL_SWITCH] = parse_switch, [SHELL_CHOICE] = parse_choice,
+    [SHELL_COMMAND] = NULL, [SHELL_PAIRS] = NULL,
 };
 
 static bool parse_parameter(struct shell_call *call, unsigned i)

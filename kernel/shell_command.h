@@ -26,6 +26,10 @@ bool shell_is_optional(const struct shell_parameter *parameter);
 /* The next bare word: 1, 0 at the end, or -EINVAL of what is none (word then begins like it). */
 MUST_CHECK int shell_next_word(struct config_cursor *cursor, char word[CONFIG_KEY_BYTES]);
 
+/* Names of VMs and of virtual switches; NULL past the end. */
+const char *shell_vm_at(unsigned index);
+const char *shell_switch_at(unsigned index);
+
 /* "vm stop VM [--force]" */
 void shell_format_usage(const struct shell_command *command, char *text, size_t size);
 

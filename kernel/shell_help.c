@@ -69,13 +69,24 @@ void shell_help(const struct shell_call *call)
 
 /* --- completion --- */
 
+static void offer_names(const char *(*name_at)(unsigned index), const char *prefix, struct line_candidates *c)
+{
+    const char *name;
+
+    for (unsigned i = 0; (name = name_at(i)); i++)
+        line_candidates_offer(c, prefix, name);
+}
+
 static void offer_vms(const struct shell_parameter *parameter, const char *prefix, struct line_candidates *c)
 {
-    struct vm_slot *slot;
-
     (void)parameter;
-    for (unsigned i = 0; (slot = manager_slot(i)); i++)
-        line_candidates_offer(c, prefix, slot->config->name);
+    offer_names(shell_vm_at, prefix, c);
+}
+
+static void offer_switches(const struct shell_parameter *parameter, const char *prefix, struct line_candidates *c)
+{
+    (void)parameter;
+    offer_names(shell_switch_at, prefix, c);
 }
 
 static void offer_choices(const struct shell_parameter *parameter, const char *prefix, struct line_candidates *c)
@@ -128,7 +139,8 @@ static void offer_keys(const struct shell_parameter *parameter, const char *pref
 }
 
 static void (*const offers[])(const struct shell_parameter *parameter, const char *prefix, struct line_candidates *c) = {
-    [SHELL_VM] = offer_vms, [SHELL_CHOICE] = offer_choices, [SHELL_COMMAND] = offer_first_words, [SHELL_PAIRS] = offer_keys,
+    [SHELL_VM] = offer_vms, [SHELL_SWITCH] = offer_switches, [SHELL_CHOICE] = offer_choices, [SHELL_COMMAND] = offer_first_words,
+    [SHELL_PAIRS] = offer_keys,
 };
 
 static void offer_subcommands(const char *head, const char *prefix, struct line_candidates *candidates)

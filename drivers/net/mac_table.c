@@ -163,3 +163,17 @@ void mac_table_forget(struct mac_table *table, uint16_t port)
         lock_release(&b->lock);
     }
 }
+
+void mac_table_visit(struct mac_table *table, void (*visit)(void *context, const struct mac_entry *entry), void *context)
+{
+    struct mac_entry entries[MAC_TABLE_WAYS];
+
+    for (struct mac_bucket *b = table->buckets; b < table->buckets + MAC_TABLE_BUCKETS; b++) {
+        lock_acquire(&b->lock);
+        memcpy(entries, b->entries, sizeof entries);
+        lock_release(&b->lock);
+        for (struct mac_entry *e = entries; e < entries + MAC_TABLE_WAYS; e++)
+            if (e->key.value && !is_aged(table, e))
+                visit(context, e);
+    }
+}

@@ -56,6 +56,9 @@ void mac_table_learn(struct mac_table *table, struct mac_key key, uint16_t port)
 /* MAC_TABLE_PORT_NONE: not known. */
 uint16_t mac_table_find(struct mac_table *table, struct mac_key key);
 
+/* Every address that is there and has not aged, a copy each; visit may do anything. */
+void mac_table_visit(struct mac_table *table, void (*visit)(void *context, const struct mac_entry *entry), void *context);
+
 /* The port is gone. */
 void mac_table_forget(struct mac_table *table, uint16_t port);
 

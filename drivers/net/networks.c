@@ -12,6 +12,11 @@ struct net_switch *networks_at(unsigned index)
     return index < network_count ? networks[index] : NULL;
 }
 
+const char *networks_name_at(unsigned index)
+{
+    return index < network_count ? networks[index]->name : NULL;
+}
+
 struct net_switch *networks_get(const char *name, uint64_t seed)
 {
     struct net_switch *made;

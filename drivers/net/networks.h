@@ -12,5 +12,15 @@ struct net_switch *networks_get(const char *name, uint64_t seed);
 
 /* By number from 0; NULL past the end. */
 struct net_switch *networks_at(unsigned index);
+/* Its name; likewise. */
+const char *networks_name_at(unsigned index);
+
+/* --- network_list.c --- */
+
+/* The rates that are listed are of the time since then. */
+void networks_sample(void);
+
+/* Lines for people: each switch's ports; if one is named, of that one also its addresses, and what it dropped. */
+void networks_list(const char *name, void (*put)(void *context, const char *line), void *context);
 
 #endif

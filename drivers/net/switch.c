@@ -301,6 +301,7 @@ static void open_port(struct switch_port *port, const struct switch_port_config 
     lock_acquire(&port->netdev.receive_lock);
     port->config = *config;
     port->sent = port->received = (struct switch_traffic){0};
+    port->sampled_sent = port->sampled_received = 0;
     memset(port->send_drops, 0, sizeof port->send_drops);
     memset(port->receive_drops, 0, sizeof port->receive_drops);
     memset(port->touched, 0, sizeof port->touched);

@@ -58,6 +58,8 @@ struct switch_port {
     /* Under receive_lock. Others may read the counters at any time. */
     struct switch_traffic received;
     uint64_t receive_drops[NET_RESULTS];
+
+    uint64_t sampled_sent, sampled_received; /* bytes, by networks_sample(); the control thread's */
 };
 
 struct net_switch {

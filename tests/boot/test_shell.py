@@ -10,7 +10,8 @@ pytestmark = [pytest.mark.engines, pytest.mark.slow]
 
 SHELL = "\x010"
 PROMPT = r"^(?=rm> )"  # takes nothing: a line that comes above it takes its place
-GUESTS = '[ringmaster]\non_idle = "shell"\n' + guest("web", "echo.elf") + guest("db", "echo.elf")
+CARD = 'nets = [{ switch = "lan0", vlan = 7, rate = "10M" }]'
+GUESTS = '[ringmaster]\non_idle = "shell"\n' + guest("web", "echo.elf", CARD) + guest("db", "echo.elf")
 
 WRONG = {
     "frobnicate": r"unknown command 'frobnicate'",
@@ -117,6 +118,8 @@ def test_looking(session):
     say(session, "help", r"^vm start VM", r"^poweroff")
     say(session, "cpus", r"^ +0 .*yes", r"^ +1 .*yes")
     say(session, "mem", r"^total +\d+ MiB", r"^web +16 MiB")
+    say(session, "net", r"^switch lan0, 1 in use", r"^web\.0 +7 +10M +0 +0 +0 +0 +0$")
+    say(session, "net lan0", r"^02:[0-9a-f:]{14} +7 web\.0 +its card's$")
     say(session, "vm show web", r"^web: running", r"memory=16M", r"debug_exit=1")
     say(session, "exits web", r"^web +io +[1-9]\d*")
     say(session, "trace web", r"nothing is recorded of web")

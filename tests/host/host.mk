@@ -36,6 +36,7 @@ REAL_panic_test := kernel/panic.c
 REAL_sched_test := kernel/sched.c
 REAL_manager_test := kernel/manager.c
 REAL_run_loop_test := kernel/vcpu.c
+REAL_shell_test := kernel/machine_net.c
 
 # $(1) flavour
 define host_rules

@@ -8,10 +8,12 @@
 #include "tests/host/fake/pcpu.h"
 #include "tests/host/fake/vt100.h"
 #include "arch/arch.h"
+#include "drivers/net/networks.h"
 #include "kernel/console.h"
 #include "kernel/heap.h"
 #include "kernel/lib/errno.h"
 #include "kernel/log.h"
+#include "kernel/machine_net.h"
 #include "kernel/page.h"
 #include "kernel/shell.h"
 
@@ -117,6 +119,7 @@ static int start(void **state)
     memcpy(guest.name, "db", 3);
     assert_int_equal(console_add_guest(&guest), 2);
     shell_init();
+    machine_net_init();
     assert_string_equal(vt100_row(&terminal, 0), ""); /* nobody has typed yet */
     return 0;
 }
@@ -579,6 +582,77 @@ static void test_top_of_a_restarted_vm(void **state)
     type("q");
 }
 
+/* --- net --- */
+
+static struct switch_port *plug(const char *network, struct switch_port_config config)
+{
+    struct switch_port *port;
+
+    assert_int_equal(switch_attach(networks_get(network, 1), &config, &port), 0);
+    return port;
+}
+
+static void run_net(const char *line, struct switch_port *port)
+{
+    run(line);
+    assert_string_equal(vt100_current_row(&terminal), ""); /* a rate takes a second */
+    fake_clock += FAKE_HZ;
+    if (port) {
+        port->sent.packets += 1500;
+        port->sent.bytes += 1250000; /* 10 Mbit */
+    }
+    shell_tick();
+    assert_string_equal(vt100_current_row(&terminal), "rm>");
+}
+
+static void test_net(void **state)
+{
+    struct switch_port *web, *db;
+
+    (void)state;
+    run_net("net", NULL);
+    expect("there is no switch: no VM has a network card");
+    expect_refusal("net lan0", "no switch 'lan0'; there is none");
+    web = plug("lan0", (struct switch_port_config){.name = "web.0", .mac = {2, 0, 0, 0, 0, 1}, .rate = 100000000});
+    db = plug("lan0", (struct switch_port_config){.name = "db.0", .mac = {2, 0, 0, 0, 0, 2}, .vlan = 10, .is_trunk = true,
+                                                  .is_isolated = true});
+    switch_detach(plug("lan0", (struct switch_port_config){.name = "gone.0", .mac = {2, 0, 0, 0, 0, 3}}));
+    (void)plug("lan1", (struct switch_port_config){.name = "web.1", .mac = {2, 0, 0, 0, 0, 1}});
+    web->sent = (struct switch_traffic){100, 5000000};
+    web->send_drops[NET_DROP_SPOOFED] = 3;
+    db->receive_drops[NET_DROP_NO_BUFFER] = 12345;
+    mac_table_learn(&web->owner->macs, mac_key((const uint8_t[]){2, 9, 9, 9, 9, 0xab}, 10), db->number);
+    run_net("net", web);
+    expect("switch lan0, 2 in use");
+    expect("PORT                   VLAN          LIMIT   SENT  BIT/S  RECVD  BIT/S  DROPS");
+    expect("web.0                  0              100M   1.6K    10M      0      0      3");
+    expect("db.0                   10,trunk,isol     -      0      0      0      0    12K");
+    expect("switch lan1, 1 in use");
+    assert_false(vt100_shows(&terminal, "ADDRESS"));
+    assert_false(vt100_shows(&terminal, "gone.0"));
+    run_net("net lan0", NULL);
+    expect("02:00:00:00:00:01         0 web.0                  its card's");
+    expect("02:09:09:09:09:ab        10 db.0                   2 s ago");
+    expect("web.0                  sending    spoofed               3");
+    expect("db.0                   receiving  no-buffer         12345");
+    assert_false(vt100_shows(&terminal, "switch lan1"));
+    expect_refusal("net lan3", "no switch 'lan3'; did you mean 'lan0'?; there are: lan0, lan1");
+    expect_refusal("net lan0 lan1", "net: lan1 is too much; usage: net [SWITCH]");
+    run_net("net l\t1", NULL);
+    expect("switch lan1, 1 in use");
+    run("help net");
+    expect("net [SWITCH]");
+}
+
+static void test_who_leaves_ends_net(void **state)
+{
+    (void)state;
+    run("net");
+    type("\x03");
+    assert_false(shell_wants_tick());
+    assert_string_equal(vt100_current_row(&terminal), "rm>");
+}
+
 /* --- help and completion --- */
 
 static void test_help(void **state)
@@ -716,6 +790,8 @@ int main(void)
         cmocka_unit_test_setup(test_top_once, setup),
         cmocka_unit_test_setup(test_who_leaves_ends_top, setup),
         cmocka_unit_test_setup(test_top_of_a_restarted_vm, setup),
+        cmocka_unit_test_setup(test_net, setup),
+        cmocka_unit_test_setup(test_who_leaves_ends_net, setup),
         cmocka_unit_test_setup(test_help, setup),
         cmocka_unit_test_setup(test_a_module_adds_a_command, setup),
         cmocka_unit_test_setup(test_completion, setup),
