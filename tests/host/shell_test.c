@@ -15,6 +15,7 @@
 #include "kernel/log.h"
 #include "kernel/machine_net.h"
 #include "kernel/page.h"
+#include "kernel/shared_memory.h"
 #include "kernel/shell.h"
 
 static struct vt100 terminal;
@@ -402,6 +403,23 @@ static void test_cpus_and_mem(void **state)
     expect("web                       256 MiB");
 }
 
+static void test_mem_shows_regions(void **state)
+{
+    struct shared_region *region;
+
+    (void)state;
+    assert_int_equal(shared_memory_take("ring", MIB(1), &region), 0);
+    run("mem");
+    expect("region ring              1024 KiB, 1 VM");
+    assert_int_equal(shared_memory_take("ring", MIB(1), &region), 0);
+    run("mem");
+    expect("region ring              1024 KiB, 2 VMs");
+    shared_memory_give_back(region);
+    shared_memory_give_back(region);
+    run("mem");
+    assert_false(vt100_shows(&terminal, "region"));
+}
+
 static void test_log_level(void **state)
 {
     (void)state;
@@ -782,6 +800,7 @@ int main(void)
         cmocka_unit_test_setup(test_wrong_states, setup),
         cmocka_unit_test_setup(test_the_managers_errors_are_explained, setup),
         cmocka_unit_test_setup(test_cpus_and_mem, setup),
+        cmocka_unit_test_setup(test_mem_shows_regions, setup),
         cmocka_unit_test_setup(test_log_level, setup),
         cmocka_unit_test_setup(test_the_end, setup),
         cmocka_unit_test_setup(test_exits, setup),
