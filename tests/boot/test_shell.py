@@ -124,7 +124,7 @@ def test_looking(session):
     say(session, "exits web", r"^web +io +[1-9]\d*")
     say(session, "trace web", r"nothing is recorded of web")
     say(session, "trace on web", r"^web is traced")
-    say(session, "trace web 3", r"^ +0 +\d+ +\d+ +[0-9a-f]{16} io +in 0x3fd width 1")
+    say(session, "trace web 30", r"^ +0 +\d+ +\d+ +[0-9a-f]{16} io +in 0x3fd width 1")
     say(session, "exits web", r"^web +io +\d+ +[1-9]\d*$")
     say(session, "trace off web", r"not traced any more")
     say(session, "top -1", r"^VM +STATE +MEMORY", r"^web +running +16M +(9\d|100)\.\d")
