@@ -7,6 +7,7 @@
 #include "kernel/manager.h"
 #include "kernel/console.h"
 #include "kernel/control.h"
+#include "kernel/dump.h"
 #include "kernel/heap.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
@@ -206,13 +207,38 @@ static void destroy(struct vm_slot *slot)
     log_memory(slot);
 }
 
+/* What its vCPUs were asked for. */
+static void print_dumps(const struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        struct vcpu *vcpu = vm->vcpus[i];
+
+        if (!__atomic_load_n(&vcpu->has_dump, __ATOMIC_ACQUIRE))
+            continue;
+        dump_print(&vcpu->dump, vm->name);
+        dump_print_counts(vcpu);
+        __atomic_store_n(&vcpu->has_dump, false, __ATOMIC_RELEASE);
+    }
+}
+
+/* What is to be known of its end, before the line that says so. */
+static void print_last_words(const struct vm *vm)
+{
+    console_flush_guest(vm->console);
+    print_dumps(vm);
+    if (vm->has_crashed)
+        dump_print(&vm->crash, vm->name);
+    for (unsigned i = 0; i < vm->vcpu_count && log_level >= LOG_DEBUG; i++)
+        dump_print_counts(vm->vcpus[i]);
+}
+
 /* Its vCPUs are out of the scheduler. Did it end well? */
 static bool finish(struct vm_slot *slot)
 {
     const struct vm *vm = slot->vm;
     bool ended_well = is_success(vm);
 
-    console_flush_guest(vm->console);
+    print_last_words(vm);
     report_stop(vm);
     slot->last_reason = vm->stop_reason;
     any_failed |= !ended_well;
@@ -280,8 +306,10 @@ void manager_run(void)
             if (wants_restart(slot, was_asked))
                 plan_restart(records[i], ended_well);
         }
-        if (slot->state >= VM_RUNNING)
+        if (slot->state >= VM_RUNNING) {
+            print_dumps(slot->vm);
             ballooning_collect(slot->vm);
+        }
         restart_due(records[i]);
     }
     arm_restart_timer();

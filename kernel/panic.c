@@ -7,6 +7,7 @@
 #include "kernel/panic.h"
 #include "arch/arch.h"
 #include "kernel/console.h"
+#include "kernel/dump.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/format.h"
 #include "kernel/log.h"
@@ -92,7 +93,7 @@ void panic_finish(uint64_t rip, uint64_t frame)
     arch_backtrace(frame, print_caller, NULL);
     for (unsigned i = 0; i < pcpu_count; i++)
         if (pcpus[i].current)
-            vcpu_log_trace(pcpus[i].current);
+            dump_log_last_exits(pcpus[i].current);
     log_event("event=panic");
     arch_power_off(3);
 }

@@ -3,6 +3,7 @@
  * The run loop of a vCPU: timers, requests, then the guest, until it sleeps, another task is to run or its VM ends.
  * It runs with interrupts off; the host's interrupts end the guest's time.
  */
+#include <stdarg.h>
 #include "arch/arch.h"
 #include "arch/x86/guest/event.h"
 #include "arch/x86/guest/power_up.h"
@@ -10,9 +11,10 @@
 #include "arch/x86/guest/steal_time.h"
 #include "arch/x86/guest/world.h"
 #include "kernel/console.h"
+#include "kernel/control.h"
+#include "kernel/dump.h"
 #include "kernel/lib/format.h"
 #include "kernel/lib/lock.h"
-#include "kernel/log.h"
 #include "kernel/machine.h"
 #include "kernel/pcpu.h"
 #include "kernel/timers.h"
@@ -57,55 +59,19 @@ void vm_stop(struct vm *vm, enum stop_reason reason)
     vm_request(vm, REQUEST_STOP);
 }
 
-/* The last exits, oldest first, as one line. */
-void vcpu_log_trace(const struct vcpu *vcpu)
+/* Of several vCPUs that crash at once the first one is heard. */
+void vcpu_crash(struct vcpu *vcpu, enum stop_reason reason, const char *why, ...)
 {
-    char line[TRACE_ENTRIES * 12];
-    size_t n = 0;
+    struct vm *vm = vcpu->vm;
+    va_list args;
 
-    line[0] = '\0';
-    for (unsigned i = TRACE_ENTRIES; i > 0 && n < sizeof line; i--) {
-        enum exit_kind kind = vcpu->trace[(uint8_t)(vcpu->trace_next - i)];
-
-        if (kind != EXIT_UNEXPECTED || i == 1)
-            n += format_text(line + n, sizeof line - n, " %s", exit_name(kind));
+    if (!__atomic_exchange_n(&vm->has_crashed, true, __ATOMIC_ACQ_REL)) {
+        va_start(args, why);
+        format_text_va(vm->crash.why, sizeof vm->crash.why, why, args);
+        va_end(args);
+        dump_take(&vm->crash, vcpu);
     }
-    log_info("dump", "vm%u last exits:%s", vcpu->vm->id, line);
-}
-
-static void log_code(struct vcpu *vcpu)
-{
-    uint8_t code[15];
-    char text[3 * sizeof code + 1];
-    size_t n = vcpu_fetch(vcpu, code, sizeof code);
-
-    text[0] = '\0';
-    for (size_t i = 0; i < n; i++)
-        format_text(text + 3 * i, 4, " %02x", code[i]);
-    log_info("dump", "code:%s", n ? text : " not readable");
-}
-
-void vcpu_dump(struct vcpu *vcpu, const char *why)
-{
-    const uint64_t *r = vcpu->gpr;
-
-    log_info("dump", "%s: %s", vcpu->vm->name, why);
-    log_info("dump", "rip %016lx rflags %08lx rsp %016lx", vcpu_ops->get(vcpu, VCPU_RIP),
-             vcpu_ops->get(vcpu, VCPU_RFLAGS), vcpu_ops->get(vcpu, VCPU_RSP));
-    log_info("dump", "rax %016lx rbx %016lx rcx %016lx rdx %016lx", r[GPR_RAX], r[GPR_RBX], r[GPR_RCX], r[GPR_RDX]);
-    log_info("dump", "rsi %016lx rdi %016lx rbp %016lx", r[GPR_RSI], r[GPR_RDI], r[GPR_RBP]);
-    log_info("dump", "r8  %016lx r9  %016lx r10 %016lx r11 %016lx", r[GPR_R8], r[GPR_R9], r[GPR_R10], r[GPR_R11]);
-    log_info("dump", "r12 %016lx r13 %016lx r14 %016lx r15 %016lx", r[GPR_R12], r[GPR_R13], r[GPR_R14], r[GPR_R15]);
-    vcpu_ops->dump(vcpu);
-    log_code(vcpu);
-    vcpu_log_trace(vcpu);
-}
-
-static void log_exits(const struct vcpu *vcpu)
-{
-    for (unsigned i = 0; i < EXIT_KINDS; i++)
-        if (vcpu->exits[i])
-            log_info("exits", "%s: %s %lu", vcpu->vm->name, exit_name(i), vcpu->exits[i]);
+    vm_stop(vm, reason);
 }
 
 /* --- requests --- */
@@ -138,8 +104,12 @@ static void resume_devices(struct vcpu *vcpu)
 static void dump(struct vcpu *vcpu)
 {
     take(vcpu, REQUEST_DUMP);
-    vcpu_dump(vcpu, vcpu->is_halted ? "halted" : "running");
-    log_exits(vcpu);
+    if (__atomic_load_n(&vcpu->has_dump, __ATOMIC_ACQUIRE))
+        return; /* the last one is being printed */
+    format_text(vcpu->dump.why, sizeof vcpu->dump.why, "%s", vcpu->is_halted ? "halted" : "running");
+    dump_take(&vcpu->dump, vcpu);
+    __atomic_store_n(&vcpu->has_dump, true, __ATOMIC_RELEASE);
+    control_wake();
 }
 
 /* Only what this CPU holds: wherever else the vCPU was before, it begins with a flush. */
@@ -218,13 +188,6 @@ static void load(struct vcpu *vcpu)
     world_load(vcpu);
 }
 
-static void leave_for_good(struct vcpu *vcpu)
-{
-    if (log_level >= LOG_DEBUG)
-        log_exits(vcpu);
-    vcpu_unload_current();
-}
-
 static enum vcpu_outcome run_until_told(struct vcpu *vcpu)
 {
     struct pcpu *cpu = this_pcpu();
@@ -257,6 +220,6 @@ enum vcpu_outcome vcpu_run(struct vcpu *vcpu)
     outcome = run_until_told(vcpu);
     steal_time_preempt(vcpu);
     if (outcome == VCPU_OUT)
-        leave_for_good(vcpu);
+        vcpu_unload_current();
     return outcome;
 }

@@ -11,6 +11,7 @@
 #include "kernel/lib/types.h"
 
 struct gva_context;
+struct named_value;
 struct code_position {
     uint64_t rip;
     unsigned cs_attributes;
@@ -94,7 +95,8 @@ struct vcpu_ops {
     /* The guest's APIC went to another mode. */
     void (*set_apic_mode)(struct vcpu *vcpu);
 
-    void (*dump)(struct vcpu *vcpu);
+    /* For a dump: up to count values that nothing above can say; returns how many. */
+    unsigned (*describe)(struct vcpu *vcpu, struct named_value *values, unsigned count);
 };
 
 /* The engine of this machine. */

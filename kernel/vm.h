@@ -5,6 +5,7 @@
 
 #include "arch/x86/guest/decode.h"
 #include "arch/x86/guest/state.h"
+#include "kernel/dump.h"
 #include "kernel/exit.h"
 #include "kernel/guest_mem.h"
 #include "kernel/io_bus.h"
@@ -15,7 +16,6 @@
 #include "kernel/vm_config.h"
 
 #define VM_NAME_BYTES 32
-#define TRACE_ENTRIES 32u
 
 struct lapic;
 struct platform;
@@ -82,6 +82,8 @@ struct vcpu {
     uint8_t trace[256];      /* kinds of the last exits, by trace_next */
     struct exit_ring *exit_ring; /* NULL: it was never traced */
     struct decode_cache decode_cache;
+    struct dump dump;        /* that was asked for; the vCPU's while has_dump is false, else the control thread's */
+    bool has_dump;           /* atomic */
 };
 
 struct vm {
@@ -102,6 +104,8 @@ struct vm {
     enum stop_reason stop_reason; /* atomic: the first one counts */
     uint32_t exit_status; /* of STOP_DEBUG_EXIT */
     struct vcpu_start start; /* how the boot vCPU begins; the loaders made it */
+    struct dump crash;    /* of the first vCPU that crashed, if any has; the control thread's when no vCPU is live */
+    bool has_crashed;     /* atomic */
 };
 
 unsigned vcpu_vm_id(const struct vcpu *vcpu);
@@ -128,10 +132,11 @@ void vcpu_unload_current(void);
 void vcpu_raise(struct vcpu *vcpu, uint8_t vector);
 void vcpu_raise_with_code(struct vcpu *vcpu, uint8_t vector, uint32_t error_code);
 
-void vcpu_log_trace(const struct vcpu *vcpu);
-
-/* Registers, last exits and the bytes at RIP, for a VM that is about to stop. */
-void vcpu_dump(struct vcpu *vcpu, const char *why);
+/*
+ * The guest has come to where there is no way on: vm_stop(), and what the vCPU is now will be in the log before the VM's end
+ * is, with these words. The vCPU's own CPU.
+ */
+PRINTF_LIKE(3, 4) void vcpu_crash(struct vcpu *vcpu, enum stop_reason reason, const char *why, ...);
 
 /* Up to count bytes of the guest's code at RIP; returns how many could be read. */
 size_t vcpu_fetch(struct vcpu *vcpu, uint8_t *bytes, size_t count);

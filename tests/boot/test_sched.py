@@ -11,8 +11,6 @@ pytestmark = pytest.mark.bochs
 TICKS_PER_MS = 100_000  # Bochs' TSC under machines.py's ips
 SLICE_MIN = 7 * TICKS_PER_MS // 10  # kernel/sched.c
 MARGIN = TICKS_PER_MS // 10
-# A crash costs its CPU the lines of the dump, which are written where it happened and share the console with everybody.
-DUMP_MARGIN = 2 * TICKS_PER_MS
 """For the way from the timer to the guest's handler, which is some 3,000 ticks: an exit, a switch and an entry."""
 
 HOSTILE = ("triple-fault", "cli-spin", "hlt-off", "reset-loop", "uart-flood", "port-flood", "doorbell-flood",
@@ -47,11 +45,11 @@ def share(machine, name):
     return int(machine.found(rf"^\[{name}\] GUEST: spun permille=(\d+)")[0][1]) / 10
 
 
-def assert_woke_in_time(machine, name, beside, record, margin=MARGIN):
+def assert_woke_in_time(machine, name, beside, record):
     figures = machine.found(rf"^\[{name}\] GUEST: latency worst=(\d+) mean=(\d+)")[0]
     worst, mean = int(figures[1]), int(figures[2])
     record(f"worst_wake_up_ticks_beside_{beside}", worst)
-    assert worst <= SLICE_MIN + margin, f"beside {beside} a guest woke {worst} ticks late (mean {mean})"
+    assert worst <= SLICE_MIN + MARGIN, f"beside {beside} a guest woke {worst} ticks late (mean {mean})"
 
 
 def test_shares_caps_and_wake_ups(boot, record_property):
@@ -77,8 +75,7 @@ def test_hostile_guests_are_not_noticed(boot, record_property):
     machine.expect_in_any_order(*(stopped(f"by-{mode}", "debug-exit status=0") for mode in HOSTILE))
     machine.absent(r"event=panic")
     for mode in HOSTILE:
-        margin = DUMP_MARGIN if mode == "triple-fault" else MARGIN
-        assert_woke_in_time(machine, f"by-{mode}", mode, record_property, margin)
+        assert_woke_in_time(machine, f"by-{mode}", mode, record_property)
 
 
 @pytest.mark.parametrize("cpus", [1, 4])

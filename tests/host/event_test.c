@@ -378,7 +378,7 @@ static void test_a_fault_of_the_double_fault_is_the_end(void **state)
     vcpu_raise_with_code(vcpu, X86_GP, 0);
     assert_int_equal(f.vm.stop_reason, STOP_TRIPLE_FAULT);
     assert_true(vcpu->requests & REQUEST_STOP);
-    assert_int_equal(f.dumps, 1);
+    assert_int_equal(f.crashes, 1);
 }
 
 /* INT n, INT3 and external interrupts are benign: what comes on top is delivered as it is. */

@@ -8,6 +8,7 @@
 #include "tests/host/fake/fake.h"
 #include "kernel/control.h"
 #include "kernel/heap.h"
+#include "kernel/log.h"
 #include "kernel/lib/errno.h"
 #include "kernel/machine.h"
 #include "kernel/manager.h"
@@ -43,6 +44,18 @@ static struct vcpu vcpus[2];
 static unsigned alive;    /* VMs that machine_create made and machine_destroy has not freed */
 static unsigned yields, wakes, buttons;
 static bool is_out_of_memory;
+
+/* --- what is known of a vCPU: dump_test has the real ones --- */
+
+void dump_print(const struct dump *dump, const char *name)
+{
+    log_line(LOG_INFO, "dump", "%s: %s", name, dump->why);
+}
+
+void dump_print_counts(const struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
 
 /* --- a machine that is only counted --- */
 
@@ -520,10 +533,28 @@ static int get_memory(void **state)
     return 0;
 }
 
+/* What was asked for is printed once; what a crash left comes before the line that says that the VM has stopped. */
+static void last_words_come_before_the_end(void **state)
+{
+    (void)state;
+    assert_int_equal(manager_start(slot), 0);
+    fake_log_reset();
+    strcpy(vcpus[1].dump.why, "halted");
+    vcpus[1].has_dump = true;
+    manager_run();
+    manager_run();
+    assert_string_equal(fake_log_text, "tested: halted\n");
+    strcpy(slot->vm->crash.why, "triple fault");
+    slot->vm->has_crashed = true;
+    end(STOP_RESET, 0);
+    assert_non_null(strstr(fake_log_text, "tested: triple fault\nevent=vm-stop vm=tested reason=reset\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_an_end_is_reported_and_all_is_freed), /* the first: nothing has failed so far */
+        TEST(last_words_come_before_the_end),
         TEST(test_each_call_in_each_state),
         TEST(test_names_are_unique_and_found),
         TEST(test_slots_run_out),

@@ -432,7 +432,7 @@ static void expect_stop(enum verdict verdict)
 {
     assert_int_equal(verdict, VERDICT_STOP);
     assert_int_equal(f.vm.stop_reason, STOP_ERROR);
-    assert_int_equal(f.dumps, 1);
+    assert_int_equal(f.crashes, 1);
     assert_int_equal(device.reads + device.writes, 0);
 }
 

@@ -82,7 +82,7 @@ void console_break_locks(void)
 static char last_caller[sizeof fake_log_last];
 
 /* Comes after the backtrace. */
-void vcpu_log_trace(const struct vcpu *vcpu)
+void dump_log_last_exits(const struct vcpu *vcpu)
 {
     assert_ptr_equal(vcpu, pcpus[1].current);
     strcpy(last_caller, fake_log_last);

@@ -10,6 +10,8 @@
 #include "arch/x86/guest/world.h"
 #include "arch/x86/regs.h"
 #include "kernel/console.h"
+#include "kernel/control.h"
+#include "kernel/dump.h"
 #include "kernel/machine.h"
 #include "kernel/timers.h"
 
@@ -20,7 +22,7 @@ static struct vcpu vcpu;
 static struct lapic lapic;
 static struct platform platform;
 static _Alignas(PAGE_SIZE) uint8_t apic_page[PAGE_SIZE];
-static unsigned turns, entries, resumed;
+static unsigned turns, entries, resumed, dumps, wakes;
 
 /* --- what the loop stands on --- */
 
@@ -31,10 +33,17 @@ void arch_take_interrupts(void)
         vcpu_request(&vcpu, REQUEST_YIELD);
 }
 
-const char *exit_name(enum exit_kind kind)
+/* dump_test has the real one. */
+void dump_take(struct dump *dump, struct vcpu *of)
 {
-    (void)kind;
-    return "";
+    dump->vcpu = of->index;
+    dumps++;
+}
+
+void control_wake(void)
+{
+    assert_true(vcpu.has_dump); /* else the control thread would find none */
+    wakes++;
 }
 
 void timers_run(void)
@@ -145,7 +154,7 @@ static int set_up(void **state)
     vm.vcpu_count = 1;
     vcpu.vm = &vm;
     vcpu.lapic = &lapic;
-    turns = entries = resumed = 0;
+    turns = entries = resumed = dumps = wakes = 0;
     return 0;
 }
 
@@ -159,6 +168,37 @@ static void a_vcpu_runs_until_it_is_told(void **state)
     vm_stop(&vm, STOP_FORCED);
     assert_int_equal(vcpu_run(&vcpu), VCPU_OUT);
     assert_null(this_pcpu()->current);
+}
+
+/* Until the control thread has printed it. */
+static void a_dump_is_taken_once(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        vcpu_request(&vcpu, REQUEST_DUMP);
+        assert_int_equal(vcpu_run(&vcpu), VCPU_PREEMPTED);
+    }
+    assert_int_equal(dumps, 1);
+    assert_int_equal(wakes, 1);
+    assert_string_equal(vcpu.dump.why, "running");
+    vcpu.has_dump = false;
+    vcpu.is_halted = true;
+    vcpu_request(&vcpu, REQUEST_DUMP);
+    assert_int_equal(vcpu_run(&vcpu), VCPU_SLEEPS);
+    assert_int_equal(dumps, 2);
+    assert_string_equal(vcpu.dump.why, "halted");
+}
+
+static void the_first_crash_is_heard(void **state)
+{
+    (void)state;
+    vcpu_crash(&vcpu, STOP_TRIPLE_FAULT, "triple fault at %#x", 0x7c00u);
+    vcpu_crash(&vcpu, STOP_ERROR, "what came of it");
+    assert_int_equal(dumps, 1);
+    assert_true(vm.has_crashed);
+    assert_string_equal(vm.crash.why, "triple fault at 0x7c00");
+    assert_int_equal(vm.stop_reason, STOP_TRIPLE_FAULT);
+    assert_int_equal(vcpu_run(&vcpu), VCPU_OUT);
 }
 
 static void pause_it(void)
@@ -224,6 +264,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_vcpu_runs_until_it_is_told, set_up),
+        cmocka_unit_test_setup(a_dump_is_taken_once, set_up),
+        cmocka_unit_test_setup(the_first_crash_is_heard, set_up),
         cmocka_unit_test_setup(one_that_was_paused_while_busy_goes_on, set_up),
         cmocka_unit_test_setup(one_that_was_paused_in_a_hlt_sleeps_on, set_up),
         cmocka_unit_test_setup(one_that_is_paused_ends, set_up),

@@ -40,8 +40,7 @@ static void raise(struct vcpu *vcpu, const struct event *event)
     const struct event *first = &vcpu->event;
 
     if (first->type == EVENT_EXCEPTION && first->vector == X86_DF) {
-        vcpu_dump(vcpu, "triple fault");
-        vm_stop(vcpu->vm, STOP_TRIPLE_FAULT);
+        vcpu_crash(vcpu, STOP_TRIPLE_FAULT, "triple fault");
         return;
     }
     if (first->type == EVENT_EXCEPTION && makes_double_fault(first->vector, event->vector))

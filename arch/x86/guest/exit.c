@@ -127,17 +127,14 @@ static enum verdict handle_apic_write(struct vcpu *vcpu, const struct vcpu_exit 
 static enum verdict handle_shutdown(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     (void)exit;
-    vcpu_dump(vcpu, "triple fault");
-    vm_stop(vcpu->vm, STOP_TRIPLE_FAULT);
+    vcpu_crash(vcpu, STOP_TRIPLE_FAULT, "triple fault");
     return VERDICT_STOP;
 }
 
 static enum verdict handle_hardware(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    log_error("exit", "%s: hardware reason %#x, qualification %#lx", exit_name(exit->kind), exit->hardware.reason,
-              exit->hardware.qualification);
-    vcpu_dump(vcpu, exit_name(exit->kind));
-    vm_stop(vcpu->vm, STOP_ERROR);
+    vcpu_crash(vcpu, STOP_ERROR, "%s: hardware reason %#x, qualification %#lx", exit_name(exit->kind),
+               exit->hardware.reason, exit->hardware.qualification);
     return VERDICT_STOP;
 }
 

@@ -11,7 +11,6 @@
 #include "kernel/guest_pages.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
-#include "kernel/log.h"
 
 /* --- any instruction --- */
 
@@ -108,10 +107,8 @@ static inline enum verdict move(struct vcpu *vcpu, const struct instruction *ins
 
 static COLD enum verdict give_up(struct vcpu *vcpu, const struct vcpu_exit *exit, const char *why)
 {
-    log_warn("mmio", "%s at guest-physical %#lx: %s", exit->memory.is_write ? "write" : "read",
-             exit->memory.address.value, why);
-    vcpu_dump(vcpu, why);
-    vm_stop(vcpu->vm, STOP_ERROR);
+    vcpu_crash(vcpu, STOP_ERROR, "%s at guest-physical %#lx: %s", exit->memory.is_write ? "write" : "read",
+               exit->memory.address.value, why);
     return VERDICT_STOP;
 }
 

@@ -291,7 +291,7 @@ const struct vcpu_ops svm_ops = {
     .flush_linear = svm_flush,
     .flush_physical = svm_flush,
     .set_apic_mode = svm_avic_update,
-    .dump = vmcb_dump,
+    .describe = vmcb_describe,
 };
 
 static unsigned svm_leaf_levels(void)

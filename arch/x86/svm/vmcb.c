@@ -14,7 +14,6 @@
 #include "arch/x86/regs.h"
 #include "arch/x86/svm/svm_caps.h"
 #include "kernel/lib/string.h"
-#include "kernel/log.h"
 #include "kernel/page.h"
 #include "kernel/pt.h"
 
@@ -260,26 +259,19 @@ void vmcb_init(struct vcpu *vcpu, const struct vcpu_start *start)
     v->step = STEP_NONE;
 }
 
-/* --- dump --- */
-
-static const char *const segment_names[SEG_COUNT] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
-
-void vmcb_dump(struct vcpu *vcpu)
+unsigned vmcb_describe(struct vcpu *vcpu, struct named_value *values, unsigned count)
 {
-    const struct svm_vcpu *v = svm_of(vcpu);
-    const struct vmcb_control *c = &v->vmcb->control;
-    const struct vmcb_state *s = &v->vmcb->state;
+    const struct vmcb_control *c = &svm_of(vcpu)->vmcb->control;
+    const struct vmcb_state *s = &svm_of(vcpu)->vmcb->state;
+    const struct named_value shown[] = {
+        {"cpl", s->cpl},
+        {"gdtr", s->gdtr.base}, {"limit", s->gdtr.limit}, {"idtr", s->idtr.base}, {"limit", s->idtr.limit},
+        {"exit code", c->exit_code}, {"info", c->exit_info1}, {"info2", c->exit_info2},
+        {"interrupted event", c->exit_int_info}, {"injected", c->event_inj}, {"shadow", c->interrupt_shadow},
+        {"virtual interrupt", c->v_intr},
+    };
+    unsigned n = MIN((unsigned)ARRAY_SIZE(shown), count);
 
-    log_info("dump", "cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx cpl %u", vmcb_get_cr0(v), s->cr2, s->cr3, v->cr4,
-             s->efer & ~EFER_SVME, s->cpl);
-    for (unsigned i = 0; i < SEG_COUNT; i++) {
-        struct segment segment;
-
-        vmcb_get_segment(v->vmcb, i, &segment);
-        log_info("dump", "%-4s %04x base %016lx limit %08x rights %05x", segment_names[i], segment.selector, segment.base,
-                 segment.limit, segment.attributes);
-    }
-    log_info("dump", "gdtr %lx/%x idtr %lx/%x", s->gdtr.base, s->gdtr.limit, s->idtr.base, s->idtr.limit);
-    log_info("dump", "exit code %lx info %lx %lx interrupted event %lx injected %lx shadow %lx virtual interrupt %lx", c->exit_code,
-             c->exit_info1, c->exit_info2, c->exit_int_info, c->event_inj, c->interrupt_shadow, c->v_intr);
+    memcpy(values, shown, n * sizeof shown[0]);
+    return n;
 }

@@ -58,6 +58,6 @@ static inline bool vmcb_is_64_bit(const struct vmcb *vmcb)
 
 void vmcb_change_intercepts(struct vmcb *vmcb, enum intercept_word word, uint32_t bits, bool wanted);
 
-void vmcb_dump(struct vcpu *vcpu);
+unsigned vmcb_describe(struct vcpu *vcpu, struct named_value *values, unsigned count);
 
 #endif

@@ -15,7 +15,6 @@
 #include "arch/x86/regs.h"
 #include "arch/x86/vmx/vmx_caps.h"
 #include "drivers/virt/lapic.h"
-#include "kernel/log.h"
 #include "kernel/pcpu.h"
 
 extern const uint8_t vmx_exit_point[]; /* vmx_enter.asm */
@@ -304,20 +303,22 @@ void vmcs_set_apic_mode(struct vcpu *vcpu)
 
 /* --- dump --- */
 
-static const char *const segment_names[SEG_COUNT] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
-
-void vmcs_dump(struct vcpu *vcpu)
+unsigned vmcs_describe(struct vcpu *vcpu, struct named_value *values, unsigned count)
 {
-    log_info("dump", "cr0 %lx cr3 %lx cr4 %lx efer %lx", vmcs_get_cr0(), vmread(VMCS_GUEST_CR3), vmcs_get_cr4(),
-             vmread(VMCS_GUEST_EFER));
-    for (unsigned i = 0; i < SEG_COUNT; i++)
-        log_info("dump", "%-4s %04lx base %016lx limit %08lx rights %05lx", segment_names[i],
-                 vmread(VMCS_GUEST_ES_SELECTOR + 2 * i), vmread(VMCS_GUEST_ES_BASE + 2 * i),
-                 vmread(VMCS_GUEST_ES_LIMIT + 2 * i), vmread(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * i));
-    log_info("dump", "gdtr %lx/%lx idtr %lx/%lx", vmread(VMCS_GUEST_GDTR_BASE), vmread(VMCS_GUEST_GDTR_LIMIT),
-             vmread(VMCS_GUEST_IDTR_BASE), vmread(VMCS_GUEST_IDTR_LIMIT));
-    log_info("dump", "exit reason %lx qualification %lx gpa %lx interruptibility %lx activity %lx entry controls %lx",
-             vmread(VMCS_EXIT_REASON), vmread(VMCS_EXIT_QUALIFICATION), vmread(VMCS_GUEST_PHYSICAL_ADDRESS),
-             vmread(VMCS_GUEST_INTERRUPTIBILITY), vmread(VMCS_GUEST_ACTIVITY), vmread(VMCS_ENTRY_CONTROLS));
+    static const struct {
+        const char *name;
+        uint32_t field;
+    } shown[] = {
+        {"gdtr", VMCS_GUEST_GDTR_BASE}, {"limit", VMCS_GUEST_GDTR_LIMIT},
+        {"idtr", VMCS_GUEST_IDTR_BASE}, {"limit", VMCS_GUEST_IDTR_LIMIT},
+        {"exit reason", VMCS_EXIT_REASON}, {"qualification", VMCS_EXIT_QUALIFICATION},
+        {"gpa", VMCS_GUEST_PHYSICAL_ADDRESS}, {"interruptibility", VMCS_GUEST_INTERRUPTIBILITY},
+        {"activity", VMCS_GUEST_ACTIVITY}, {"entry controls", VMCS_ENTRY_CONTROLS},
+    };
+    unsigned n = MIN((unsigned)ARRAY_SIZE(shown), count);
+
     (void)vcpu;
+    for (unsigned i = 0; i < n; i++)
+        values[i] = (struct named_value){shown[i].name, vmread(shown[i].field)};
+    return n;
 }

@@ -43,6 +43,6 @@ void vmcs_change_proc_controls(struct vcpu *vcpu, uint32_t set, uint32_t clear);
 void vmcs_fill_msr_bitmap(struct vcpu *vcpu);
 void vmcs_set_apic_mode(struct vcpu *vcpu);
 
-void vmcs_dump(struct vcpu *vcpu);
+unsigned vmcs_describe(struct vcpu *vcpu, struct named_value *values, unsigned count);
 
 #endif

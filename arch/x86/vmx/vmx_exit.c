@@ -13,7 +13,6 @@
 #include "arch/x86/vmx/vmx_caps.h"
 #include "arch/x86/vmx/vmx_ops.h"
 #include "kernel/lib/assert.h"
-#include "kernel/log.h"
 
 /*
  * An event that the exit interrupted is delivered again (SDM 3C, "Information for VM Exits That Occur During Event
@@ -374,8 +373,6 @@ enum verdict vmx_handle_exit(struct vcpu *vcpu)
 
 enum verdict vmx_entry_failed(struct vcpu *vcpu)
 {
-    log_error("vmx", "VM entry failed: VM-instruction error %lu", vmread(VMCS_INSTRUCTION_ERROR));
-    vmcs_dump(vcpu);
-    vm_stop(vcpu->vm, STOP_ERROR);
+    vcpu_crash(vcpu, STOP_ERROR, "VM entry failed: VM-instruction error %lu", vmread(VMCS_INSTRUCTION_ERROR));
     return VERDICT_STOP;
 }

@@ -492,7 +492,7 @@ const struct vcpu_ops vmx_ops = {
     .flush_linear = flush_linear,
     .flush_physical = vmx_flush_physical,
     .set_apic_mode = vmcs_set_apic_mode,
-    .dump = vmcs_dump,
+    .describe = vmcs_describe,
 };
 
 static unsigned vmx_leaf_levels(void)

@@ -94,6 +94,15 @@ static void vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
     f->resets++;
 }
 
+static unsigned describe(struct vcpu *vcpu, struct named_value *values, unsigned count)
+{
+    (void)vcpu;
+    assert_true(count >= 2);
+    values[0] = (struct named_value){"fake", 7};
+    values[1] = (struct named_value){"twice", 14};
+    return 2;
+}
+
 static const struct vcpu_ops engine = {
     .name = "fake",
     .get = get,
@@ -107,6 +116,7 @@ static const struct vcpu_ops engine = {
     .set_apic_mode = set_apic_mode,
     .flush_linear = flush_linear,
     .vcpu_reset = vcpu_reset,
+    .describe = describe,
 };
 const struct vcpu_ops *vcpu_ops = &engine;
 
@@ -124,10 +134,11 @@ void vm_stop(struct vm *vm, enum stop_reason reason)
     vcpu_request(vm->vcpus[0], REQUEST_STOP);
 }
 
-void vcpu_dump(struct vcpu *vcpu, const char *why)
+void vcpu_crash(struct vcpu *vcpu, enum stop_reason reason, const char *why, ...)
 {
     (void)why;
-    fake_of(vcpu)->dumps++;
+    fake_of(vcpu)->crashes++;
+    vm_stop(vcpu->vm, reason);
 }
 
 /* --- its VM --- */

@@ -34,7 +34,7 @@ struct fake_vcpu {
     unsigned injected_count;
     bool is_open[WINDOWS], is_wanted[WINDOWS];
     bool delivers_itself; /* what sync_interrupts returns */
-    unsigned syncs, mode_changes, dumps, flushes, resets;
+    unsigned syncs, mode_changes, crashes, flushes, resets;
 
     /* The port: reads count up from here, byte by byte; writes are kept. */
     uint8_t port_next;
