@@ -8,7 +8,9 @@
  *
  * Of our own: one that wakes up with no debt is the first of all, and has slice_min for what it woke up for, which
  * others that wake up wait for; then it asks for slices as all do. That it runs at once wins it nothing in the long
- * run, since what it runs too much is a debt.
+ * run, since what it runs too much is a debt. The switch itself is nobody's time but that of who runs next: so that one
+ * that wakes up without end does not make its neighbours pay for switches only, after an interruption by a wake-up there
+ * is none for run_min. Who wakes up now and then does not meet this.
  */
 #include "kernel/runqueue.h"
 #include "kernel/lib/assert.h"
@@ -127,7 +129,7 @@ static void make_ready(struct runqueue *rq, struct sched_entity *e, uint64_t now
     e->deadline = first_deadline(rq, e);
     e->request = 0;
     insert_ready(rq, e);
-    if (rq->current && !rq->current->is_woken && overtakes(rq, e))
+    if (rq->current && overtakes(rq, e))
         rq->preempt = true;
 }
 
@@ -160,7 +162,7 @@ static void throttle_current(struct runqueue *rq, uint64_t now)
 void runqueue_init(struct runqueue *rq, unsigned cpu, const struct sched_params *params)
 {
     ASSERT(params->slice_min >= SCHED_SLICE_MIN && params->slice_min <= params->slice);
-    ASSERT(params->slice <= SCHED_SLICE_MAX);
+    ASSERT(params->slice <= SCHED_SLICE_MAX && params->run_min <= params->slice_min);
     ASSERT(params->cap_period >= params->slice_min && params->cap_period <= RUN_SHARE_CHARGE_MAX);
     *rq = (struct runqueue){.cpu = cpu, .params = *params};
 }
@@ -228,17 +230,36 @@ static struct sched_entity *find_next(const struct runqueue *rq)
     return e && overtakes(rq, e) ? e : NULL;
 }
 
+/* What next has for itself. */
+static uint64_t undisturbed_ticks(struct runqueue *rq, const struct sched_entity *next)
+{
+    bool was_interrupted = rq->was_interrupted;
+
+    if (next->is_woken)
+        return rq->params.slice_min;
+    rq->was_interrupted = false;
+    return was_interrupted ? rq->params.run_min : 0;
+}
+
 static void switch_to(struct runqueue *rq, struct sched_entity *next, uint64_t now)
 {
     if (rq->current) {
         rq->current->since = now;
+        rq->was_interrupted |= next->is_woken;
         insert_ready(rq, rq->current);
     }
+    rq->undisturbed_until = now + undisturbed_ticks(rq, next);
+    next->is_woken = false;
     run_tree_remove(&rq->ready, next);
     count_wait(next, now);
     next->state = ENTITY_CURRENT;
     next->charged_at = now;
     rq->current = next;
+}
+
+static bool is_undisturbed(const struct runqueue *rq, uint64_t now)
+{
+    return rq->current && !rq->yielded && now < rq->undisturbed_until;
 }
 
 /* Until e has what it asked for, but for slice_min at least. */
@@ -257,10 +278,10 @@ struct sched_entity *runqueue_pick(struct runqueue *rq, uint64_t now)
 
     runqueue_charge(rq, now);
     release_throttled(rq, now);
-    if (rq->current)
-        rq->current->is_woken = false;
     if (rq->current && is_exhausted(rq->current))
         throttle_current(rq, now);
+    if (is_undisturbed(rq, now))
+        return rq->current;
     next = find_next(rq);
     if (next)
         switch_to(rq, next, now);
@@ -277,6 +298,8 @@ bool runqueue_must_switch(struct runqueue *rq, uint64_t now)
     release_throttled(rq, now);
     if (rq->current && is_exhausted(rq->current))
         return true;
+    if (is_undisturbed(rq, now))
+        return false;
     return rq->ready.count && (!rq->current || rq->preempt || rq->ran >= rq->allowance);
 }
 
@@ -285,8 +308,10 @@ uint64_t runqueue_next_event(const struct runqueue *rq)
     const struct sched_entity *e = rq->current, *throttled = run_tree_first(&rq->throttled);
     uint64_t event = throttled ? throttled->cap_period_end : UINT64_MAX;
 
-    if (rq->ready.count && (!e || rq->preempt))
+    if (rq->ready.count && !e)
         return 0;
+    if (rq->ready.count && rq->preempt)
+        event = MIN(event, rq->undisturbed_until);
     if (e && rq->ready.count)
         event = MIN(event, e->charged_at + run_share_elapsed(rq->ran, rq->allowance));
     if (e && e->cap_quota)

@@ -20,6 +20,7 @@
 struct sched_params {
     uint64_t slice;      /* what an entity asks for at a time, about 3 ms; at most SCHED_SLICE_MAX */
     uint64_t slice_min;  /* what it gets at least, unless somebody wakes up; what one that woke up gets, about 0.7 ms */
+    uint64_t run_min;    /* what who runs next gets at least after one that woke up, about 0.1 ms */
     uint64_t cap_period; /* caps hold over this time, about 10 ms */
 };
 
@@ -52,7 +53,7 @@ struct sched_entity {
     uint64_t eligible;      /* virtual time from which it may run; known while it is in the tree */
     uint64_t deadline;      /* virtual time at which it is to have had what it asked for */
     int64_t lag;            /* ENTITY_OFF or throttled: by how much vruntime is behind virtual time */
-    bool is_woken;          /* and has not yet had the run that this brings it */
+    bool is_woken;          /* and has not yet run since */
     uint64_t request;       /* left of what it asked for, in virtual time, while stolen; 0: it asks anew */
 
     int64_t cap_budget;     /* ticks left in this cap period; negative: owed */
@@ -72,7 +73,9 @@ struct runqueue {
     int64_t sum;                  /* of weight * (vruntime - zero), over ready and current */
     uint64_t load;                /* sum of their weights */
     uint64_t ran, allowance;      /* ticks since current was picked, and at which its slice is over */
-    bool preempt;                 /* somebody came since then who is to run before current */
+    uint64_t undisturbed_until;   /* nobody takes the CPU from current before this time */
+    bool was_interrupted;         /* somebody by one that woke up; who runs next, having not woken up, is to be undisturbed */
+    bool preempt;                 /* somebody came since then who is to run before current, from that time on */
     bool yielded;                 /* current wants anybody else to run */
 };
 

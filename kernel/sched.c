@@ -14,6 +14,7 @@
 
 #define SLICE_NS      3000000u
 #define SLICE_MIN_NS  700000u
+#define RUN_MIN_NS    100000u /* a switch between two VMs, with what it empties in the CPU, costs some µs */
 #define CAP_PERIOD_NS 10000000u
 #define BALANCE_NS    20000000u
 
@@ -413,6 +414,7 @@ void sched_init(void)
     const struct sched_params params = {
         .slice = MAX(clock_ticks_from_ns(SLICE_NS), slice_min),
         .slice_min = slice_min,
+        .run_min = MIN(clock_ticks_from_ns(RUN_MIN_NS), slice_min),
         .cap_period = MAX(clock_ticks_from_ns(CAP_PERIOD_NS), slice_min),
     };
 

@@ -16,6 +16,7 @@ MARGIN = TICKS_PER_MS // 10
 HOSTILE = ("triple-fault", "cli-spin", "hlt-off", "reset-loop", "uart-flood", "port-flood", "doorbell-flood",
            "mmio-flood", "msr-flood", "ipi-flood", "timer-flood")
 TINY = 64
+PEST_PERIOD = 5_000  # shorter, and it never gets to sleep
 
 
 def measure(name, mode, extra="", **numbers):
@@ -64,6 +65,15 @@ def test_shares_caps_and_wake_ups(boot, record_property):
         record_property(f"percent_of_{name}", share(machine, name))
         assert abs(share(machine, name) - percent) <= 2, f"{name} had {share(machine, name)} % of a CPU"
     assert_woke_in_time(machine, "waker", "beside", record_property)
+
+
+def test_wake_ups_without_end_leave_the_other_its_share(boot, record_property):
+    """The pest sleeps for about as long as a switch takes: every wake-up is a switch to it and one back."""
+    machine = boot(POWER_OFF + spinner("victim", "cpus = [1]")
+                   + measure("pest", "latency", "cpus = [1]", count=1_000_000_000, period=PEST_PERIOD), cpus=2)
+    machine.expect(stopped("victim", "debug-exit status=0"))
+    record_property("percent_beside_wake_ups", share(machine, "victim"))
+    assert share(machine, "victim") >= 50
 
 
 def test_hostile_guests_are_not_noticed(boot, record_property):

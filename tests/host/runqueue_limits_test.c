@@ -10,7 +10,7 @@
 #define HEIGHT_MAX 17u /* of an AVL tree of 4096 */
 
 static const struct sched_params longest = {
-    .slice = SCHED_SLICE_MAX, .slice_min = SCHED_SLICE_MAX, .cap_period = BIT(28)};
+    .slice = SCHED_SLICE_MAX, .slice_min = SCHED_SLICE_MAX, .run_min = SCHED_SLICE_MAX, .cap_period = BIT(28)};
 
 static struct sched_entity many[SCHED_ENTITIES_MAX];
 static struct runqueue rq;

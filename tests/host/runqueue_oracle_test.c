@@ -14,7 +14,7 @@
 typedef __int128 wide;
 
 static const struct sched_params params = {
-    .slice = 3000000, .slice_min = 700000, .cap_period = 10000000};
+    .slice = 3000000, .slice_min = 700000, .run_min = 100000, .cap_period = 10000000};
 
 /* --- the definition --- */
 
@@ -25,9 +25,9 @@ static struct model {
     int64_t request;
 } models[ENTITIES];
 static struct model *running;
-static bool yielded;
+static bool yielded, interrupted;
 static int64_t idle_time; /* virtual time when the last one left */
-static uint64_t charged_at, age;
+static uint64_t charged_at, undisturbed_until, age;
 
 static int64_t floor_divide(wide a, wide b)
 {
@@ -156,8 +156,8 @@ static struct model *model_pick(uint64_t now)
     struct model *best;
 
     model_charge(now);
-    if (running)
-        running->woken = false;
+    if (running && !yielded && now < undisturbed_until)
+        return running;
     best = model_best(true);
     if (!best)
         best = model_best(false);
@@ -166,8 +166,13 @@ static struct model *model_pick(uint64_t now)
     yielded = false;
     if (best == running)
         return best;
-    if (running)
+    if (running) {
         running->age = age++;
+        interrupted |= best->woken;
+    }
+    undisturbed_until = now + (best->woken ? params.slice_min : interrupted ? params.run_min : 0);
+    interrupted &= best->woken;
+    best->woken = false;
     charged_at = now;
     return running = best;
 }
@@ -342,7 +347,7 @@ static void begin(uint64_t number)
 {
     memset(models, 0, sizeof(models));
     running = NULL;
-    yielded = false;
+    yielded = interrupted = false;
     idle_time = 0;
     seed = number;
     now = 1;

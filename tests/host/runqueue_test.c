@@ -14,7 +14,7 @@
 #define SECOND (1000u * (uint64_t)MS)
 
 static const struct sched_params params = {
-    .slice = 3 * MS, .slice_min = 700 * US, .cap_period = 10 * MS};
+    .slice = 3 * MS, .slice_min = 700 * US, .run_min = 100 * US, .cap_period = 10 * MS};
 
 /* --- the machine --- */
 
@@ -303,7 +303,7 @@ static void test_a_waking_sleeper_beside_one_spinner(void **state)
     assert_int_equal(t->worst_wait, 0);
 }
 
-/* Those that wake up wait for each other's bursts at most. */
+/* Those that wake up wait for each other's bursts at most, or until whom the other interrupted has had its run_min. */
 static void test_waking_sleepers_wait_for_each_other_only(void **state)
 {
     (void)state;
@@ -318,9 +318,49 @@ static void test_waking_sleepers_wait_for_each_other_only(void **state)
         run_for(SECOND / 10);
         a->worst_wait = b->worst_wait = 0;
         run_for(10 * SECOND);
-        assert_in_range(a->worst_wait, 0, 70 * US);
-        assert_in_range(b->worst_wait, 0, 50 * US);
+        assert_in_range(a->worst_wait, 0, params.run_min);
+        assert_in_range(b->worst_wait, 0, params.run_min);
     }
+}
+
+/* One that wakes up without end: at most one interruption in run_min, though it always wakes up with no debt. */
+static void test_wake_ups_without_end_leave_runs_of_some_length(void **state)
+{
+    for (unsigned spinners = 1; spinners <= 4; spinners++) {
+        struct task *pest, *waker;
+        unsigned before;
+
+        (void)state;
+        machine_init(1);
+        for (unsigned i = 0; i < spinners; i++)
+            spinner(100);
+        pest = sleeper(10000, US, US);
+        waker = sleeper(100, 10 * US, 50 * MS);
+        run_for(100 * MS);
+        before = picks;
+        pest->worst_wait = waker->worst_wait = 0;
+        run_for(SECOND);
+        assert_in_range(picks - before, 5000, 2 * SECOND / params.run_min + 2 * SECOND / params.slice);
+        assert_in_range(pest->worst_wait, params.run_min - 2 * US, params.run_min + 10 * US);
+        assert_in_range(waker->worst_wait, 0, params.run_min + 10 * US);
+    }
+}
+
+/* The scheduler asks for a pick whenever it likes: that ends nobody's time. */
+static void test_a_pick_too_many_takes_the_cpu_from_nobody(void **state)
+{
+    struct task *first, *second;
+
+    (void)state;
+    machine_init(1);
+    first = spinner(100);
+    run_for(0);
+    second = spinner(100);
+    for (uint64_t end = now + params.slice_min; now < end; now += 10 * US)
+        assert_ptr_equal(runqueue_pick(&queues[0], now), &first->entity);
+    now += US;
+    assert_true(runqueue_must_switch(&queues[0], now));
+    assert_ptr_equal(runqueue_pick(&queues[0], now), &second->entity);
 }
 
 static void test_sleeping_wins_no_share(void **state)
@@ -654,6 +694,8 @@ int main(void)
         cmocka_unit_test(test_a_waking_sleeper_does_not_wait),
         cmocka_unit_test(test_a_waking_sleeper_beside_one_spinner),
         cmocka_unit_test(test_waking_sleepers_wait_for_each_other_only),
+        cmocka_unit_test(test_wake_ups_without_end_leave_runs_of_some_length),
+        cmocka_unit_test(test_a_pick_too_many_takes_the_cpu_from_nobody),
         cmocka_unit_test(test_sleeping_wins_no_share),
         cmocka_unit_test(test_a_long_sleep_saves_nothing_up),
         cmocka_unit_test(test_a_cap_holds_on_an_idle_cpu),
