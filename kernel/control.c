@@ -7,7 +7,7 @@
 #include "kernel/timers.h"
 
 #define CONTROL_WEIGHT  400u /* one builds VMs while many spin */
-#define ZERO_STEP_BYTES KIB(256)
+#define ZERO_STEP_BYTES KIB(64)
 
 static struct coroutine control, loop;
 static struct task task;

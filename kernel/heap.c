@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Slabs: a page of objects of one size behind a header that knows which of them are free. Larger
- * objects have page blocks of their own behind the same header.
+ * objects have page blocks of their own behind the same header, zeroed when they are allocated.
  *
- * Invariants: a free object is all zeroes, so that an allocation has nothing to clear and every
+ * Invariants: a free object of a slab is all zeroes, so that an allocation has nothing to clear and every
  * write after free is noticed; the books lie in the header, never in a free object; a class's list
  * holds the slabs that have both used and free objects, because full ones cannot serve and empty
  * ones are given back.
@@ -58,20 +58,11 @@ static void *first_object(struct header *h)
     return (uint8_t *)h + HEADER_BYTES;
 }
 
-/* NULL: out of memory. */
-static struct header *new_header(unsigned class, unsigned order)
+static void set_header(struct header *h, unsigned class, unsigned order)
 {
-    struct header *h;
-    hpa_t block;
-
-    if (page_alloc_zeroed(order, &block))
-        return NULL;
-    h = phys_to_virt(block);
     h->magic = magic_of(h);
     h->class = (uint8_t) class;
     h->order = (uint8_t)order;
-    totals.pages += BIT(order);
-    return h;
 }
 
 static void give_back(struct header *h)
@@ -111,10 +102,14 @@ static unsigned slab_capacity(const struct header *h)
 
 static struct header *new_slab(unsigned class)
 {
-    struct header *h = new_header(class, PAGE_ORDER_4K);
+    struct header *h;
+    hpa_t page;
 
-    if (!h)
+    if (page_alloc_zeroed(PAGE_ORDER_4K, &page) != 0)
         return NULL;
+    h = phys_to_virt(page);
+    set_header(h, class, PAGE_ORDER_4K);
+    totals.pages++;
     for (unsigned i = 0; i < slab_capacity(h); i++)
         h->free_map[i / 64] |= BIT(i % 64);
     link_partial(h);
@@ -189,18 +184,23 @@ static size_t large_bytes(const struct header *h)
     return (PAGE_SIZE << h->order) - HEADER_BYTES;
 }
 
+/* What takes long, zeroing, is done with no lock held. */
 static void *alloc_large(size_t size_bytes)
 {
     unsigned order = page_order_for(size_bytes + HEADER_BYTES);
     struct header *h;
+    hpa_t block;
 
-    if (size_bytes > (PAGE_SIZE << PAGE_ORDER_MAX) - HEADER_BYTES)
+    if (size_bytes > (PAGE_SIZE << PAGE_ORDER_MAX) - HEADER_BYTES || page_alloc(order, &block) != 0)
         return NULL;
-    h = new_header(CLASS_LARGE, order);
-    if (!h)
-        return NULL;
+    h = phys_to_virt(block);
+    memset(h, 0, HEADER_BYTES + size_bytes);
+    set_header(h, CLASS_LARGE, order);
+    lock_acquire(&heap_lock);
+    totals.pages += BIT(order);
     totals.objects++;
     totals.object_bytes += large_bytes(h);
+    lock_release(&heap_lock);
     return first_object(h);
 }
 
@@ -210,7 +210,6 @@ static void free_large(struct header *h, void *object)
         panic("heap: %p is freed, but is not the start of an object", object);
     totals.objects--;
     totals.object_bytes -= large_bytes(h);
-    memset(object, 0, large_bytes(h));
     give_back(h);
 }
 
@@ -229,8 +228,10 @@ void *heap_alloc(size_t size_bytes)
     unsigned class = class_for(size_bytes);
     void *object;
 
+    if (class == CLASS_LARGE)
+        return alloc_large(size_bytes);
     lock_acquire(&heap_lock);
-    object = class == CLASS_LARGE ? alloc_large(size_bytes) : alloc_small(class);
+    object = alloc_small(class);
     lock_release(&heap_lock);
     return object;
 }

@@ -6,6 +6,7 @@
  */
 #include "kernel/machine.h"
 #include "arch/arch.h"
+#include "kernel/control.h"
 #include "kernel/heap.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/errno.h"
@@ -34,16 +35,21 @@ static int make_platform(struct vm *vm)
     return 0;
 }
 
+/* Between long steps the guests of this CPU run. */
 static int build(struct vm *vm, const struct boot_info *boot, struct random *random)
 {
     int error = machine_make_memory(vm);
 
+    control_yield();
     error = error ? error : make_platform(vm);
+    control_yield();
     error = error ? error : machine_make_vcpus(vm);
     if (error)
         return error;
     machine_make_devices(vm);
+    control_yield();
     error = machine_make_virtio(vm, boot, random);
+    control_yield();
     error = error ? error : machine_make_pci(vm);
     error = error ? error : machine_make_shared(vm);
     error = error ? error : machine_load_images(vm, boot);
@@ -132,12 +138,15 @@ void machine_destroy(struct vm *vm)
     silence(vm);
     machine_pci_free(vm);
     machine_free_vcpus(vm);
+    control_yield();
     if (vm->platform)
         free_platform(vm->platform);
+    control_yield();
     if (is_unreachable)
         machine_free_memory(vm);
     else
         log_error("machine", "%s: its memory is not used again: a device may still reach it", vm->name);
+    control_yield();
     if (vm->stage2) {
         stage2_destroy(vm->stage2);
         heap_free(vm->stage2);

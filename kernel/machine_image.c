@@ -5,6 +5,7 @@
 #include "arch/arch.h"
 #include "arch/x86/guest/acpi_tables.h"
 #include "arch/x86/guest/boot.h"
+#include "kernel/control.h"
 #include "kernel/machine.h"
 #include "kernel/machine_parts.h"
 #include "kernel/machine_pci.h"
@@ -41,6 +42,7 @@ int machine_load_images(struct vm *vm, const struct boot_info *boot)
         .entry = GPA(config->entry_point),
         .entry_mode = config->entry == VM_ENTRY_REAL ? BOOT_ENTRY_REAL : BOOT_ENTRY_PROTECTED,
         .start = &vm->start,
+        .pause = control_yield,
     };
     const char *why;
 
@@ -48,5 +50,6 @@ int machine_load_images(struct vm *vm, const struct boot_info *boot)
         modules[i] = (struct guest_module){machine_image(boot, config->modules[i].image), config->modules[i].cmdline};
     if (config->memory >= MIB(1) && acpi_tables_build(&tables, &vm->mem, &request.acpi_rsdp) != 0)
         return machine_refuse(vm, "no room for its ACPI tables");
+    control_yield();
     return boot_load(&request, &why) == 0 ? 0 : machine_refuse(vm, why);
 }

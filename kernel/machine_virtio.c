@@ -9,6 +9,7 @@
 #include "drivers/net/vsock_hub.h"
 #include "kernel/ballooning.h"
 #include "kernel/heap.h"
+#include "kernel/control.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/format.h"
 #include "kernel/lib/lock.h"
@@ -197,6 +198,6 @@ void machine_free_virtio(struct platform *p)
 {
     heap_free(p->vsock);
     for (unsigned i = 0; i < VM_DISKS_MAX; i++)
-        if (p->ramdisks[i].root)
-            ramdisk_revert(&p->ramdisks[i]);
+        while (ramdisk_revert_some(&p->ramdisks[i]))
+            control_yield();
 }

@@ -259,9 +259,8 @@ int pt_create(struct pt *pt, const struct pt_format *format, const struct pt_mem
 
 void pt_destroy(struct pt *pt)
 {
-    unmap_range(pt, 0, virt_limit(pt->format));
+    pt_retire_tree(pt, pt->root, pt->format->levels);
     pt_flushed(pt);
-    pt_free_table(pt, pt->root);
     ASSERT(pt->table_pages == 0);
 }
 

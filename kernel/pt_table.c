@@ -64,16 +64,15 @@ static hpa_t next_retired(const struct pt *pt, hpa_t table)
     return next;
 }
 
-/* Of a table at the given level that was unhooked, and of all below it. */
-static void retire_tree(struct pt *pt, hpa_t table, unsigned level)
+void pt_retire_tree(struct pt *pt, hpa_t table, unsigned level)
 {
     const uint64_t *entries = pt_table_at(pt, table);
 
-    for (unsigned i = 0; i < PT_ENTRIES; i++) {
+    for (unsigned i = 0; i < PT_ENTRIES && level > 1; i++) {
         uint64_t entry = pt_load(&entries[i]);
 
-        if (pt_is_table(pt, level, entry))
-            retire_tree(pt, pt->format->address(level, entry), level - 1);
+        if (entry != 0 && pt_is_table(pt, level, entry)) /* most are empty */
+            pt_retire_tree(pt, pt->format->address(level, entry), level - 1);
     }
     retire_table(pt, table);
 }
@@ -96,7 +95,7 @@ void pt_clear_entry(struct pt *pt, uint64_t *entry, unsigned level)
     pt->memory->store(entry, 0);
     pt->is_stale = true;
     if (pt_is_table(pt, level, old))
-        retire_tree(pt, pt->format->address(level, old), level - 1);
+        pt_retire_tree(pt, pt->format->address(level, old), level - 1);
 }
 
 static bool is_empty(const struct pt *pt, const uint64_t *table)

@@ -68,6 +68,9 @@ void pt_merge_table(struct pt *pt, uint64_t *entry, unsigned level);
 /* If the table below maps nothing, it goes. */
 void pt_prune_table(struct pt *pt, uint64_t *entry, unsigned level);
 
+/* A table of that level that was unhooked, and all below it, are freed at the next pt_flushed(). */
+void pt_retire_tree(struct pt *pt, hpa_t table, unsigned level);
+
 /* Unhooks what the entry leads to, a page or a table with all below it. */
 void pt_clear_entry(struct pt *pt, uint64_t *entry, unsigned level);
 

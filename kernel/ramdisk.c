@@ -245,23 +245,33 @@ int ramdisk_init_scratch(struct ramdisk *ramdisk, const void *image, uint64_t im
     return 0;
 }
 
-/* As deep as the table: TABLE_LEVELS calls. */
-static void free_table(struct ramdisk *r, void **table, unsigned level)
+static void free_page(struct ramdisk *r, void **entry)
 {
-    for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
-        if (!table[i] || table[i] == zero_page)
-            continue;
-        if (level > 1)
-            free_table(r, table[i], level - 1);
-        else
-            r->pages.free(r->pages.context, table[i]);
-    }
-    r->pages.free(r->pages.context, table);
+    if (*entry && *entry != zero_page)
+        r->pages.free(r->pages.context, *entry);
+    *entry = NULL;
 }
 
-void ramdisk_revert(struct ramdisk *ramdisk)
+static void **first_table(void **table)
 {
-    if (ramdisk->root)
-        free_table(ramdisk, ramdisk->root, TABLE_LEVELS);
-    ramdisk->root = NULL;
+    for (unsigned i = 0; i < TABLE_ENTRIES; i++)
+        if (table[i])
+            return &table[i];
+    return NULL;
+}
+
+/* The first table that has none below it goes, with its pages if it is a leaf. */
+bool ramdisk_revert_some(struct ramdisk *ramdisk)
+{
+    void **entry = &ramdisk->root, **below;
+    unsigned level = TABLE_LEVELS;
+
+    if (!ramdisk->root)
+        return false;
+    for (; level > 1 && (below = first_table(*entry)); level--)
+        entry = below;
+    for (unsigned i = 0; i < TABLE_ENTRIES && level == 1; i++)
+        free_page(ramdisk, (void **)*entry + i);
+    free_page(ramdisk, entry);
+    return ramdisk->root;
 }

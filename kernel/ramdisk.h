@@ -42,7 +42,10 @@ MUST_CHECK int ramdisk_init_scratch(struct ramdisk *ramdisk, const void *image,
                                     uint64_t image_bytes, uint64_t capacity_bytes,
                                     const struct ramdisk_pages *pages);
 
-/* Forgets every write and gives the pages back: the disk is the image again. */
-void ramdisk_revert(struct ramdisk *ramdisk);
+/*
+ * Forgets some 500 writes and gives their pages back; returns whether there are more. When there are none, the disk
+ * is the image again; until then it is not to be read.
+ */
+bool ramdisk_revert_some(struct ramdisk *ramdisk);
 
 #endif

@@ -88,6 +88,16 @@ def test_hostile_guests_are_not_noticed(boot, record_property):
         assert_woke_in_time(machine, f"by-{mode}", mode, record_property)
 
 
+def test_building_a_vm_is_not_noticed(boot, record_property):
+    """On the boot CPU, where the control thread builds what a Linux VM is made of, and takes it apart, again and again."""
+    linux = 'restart = "always"\nmodules = ["build/linux/vmlinuz"]'
+    machine = boot(POWER_OFF + latency("beside", "cpus = [0]", count=300)
+                   + measure("linux", "latency", linux, count=1, period=1000).replace("2M", "64M"), cpus=2)
+    machine.expect(stopped("beside", "debug-exit status=0"))
+    assert len(machine.found(started("linux"))) >= 3
+    assert_woke_in_time(machine, "beside", "a_vm_that_is_built", record_property)
+
+
 @pytest.mark.parametrize("cpus", [1, 4])
 def test_64_tiny_guests_start_run_and_stop(boot, cpus):
     """One of them on the last CPU that there is, and one more that names a CPU which there is not."""

@@ -127,7 +127,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     start(data[0]);
     for (size_t at = 1; at + 8 <= size; at += 8)
         step(data + at);
-    ramdisk_revert(&ramdisk);
+    while (ramdisk_revert_some(&ramdisk))
+        ;
     guest_stop(&guest);
     return 0;
 }

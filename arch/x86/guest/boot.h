@@ -41,6 +41,7 @@ struct boot_request {
     enum boot_entry_mode entry_mode;
     gpa_t acpi_rsdp; /* 0: none */
     struct vcpu_start *start;
+    void (*pause)(void); /* called now and then in long copies; NULL: nobody needs that */
 };
 
 /* -ENOEXEC: refused, *why is one line (static) for a human, and guest RAM is no longer zeroed. */

@@ -5,6 +5,7 @@
 #include "kernel/lib/string.h"
 
 #define BOOT_STRUCTURES_LIMIT 0x90000u
+#define COPY_STEP_BYTES       KIB(64)
 
 static void map_add(struct guest_memory_map *map, uint64_t base, uint64_t size,
                     enum guest_memory_type type)
@@ -132,8 +133,19 @@ static bool find_low(const struct boot_job *job, const struct boot_need *need, u
 
 bool boot_write(struct boot_job *job, uint64_t base, const void *from, uint64_t bytes)
 {
-    if (guest_mem_write(job->request->mem, GPA(base), from, bytes) != 0)
-        return boot_refuse(job, "guest RAM has a gap");
+    const uint8_t *next = from;
+
+    while (bytes > 0) {
+        uint64_t piece = MIN(bytes, COPY_STEP_BYTES);
+
+        if (guest_mem_write(job->request->mem, GPA(base), next, piece) != 0)
+            return boot_refuse(job, "guest RAM has a gap");
+        next += piece;
+        base += piece;
+        bytes -= piece;
+        if (job->request->pause)
+            job->request->pause();
+    }
     return true;
 }
 
