@@ -20,6 +20,8 @@ static const struct config_choice consoles[] = {
 
 static const struct config_choice off_on[] = {{"off", 0}, {"on", 1}, {NULL, 0}};
 
+static const struct config_choice mitigation_choices[] = {{"off", 0}, {"auto", 1}, {NULL, 0}};
+
 #define AT(field) offsetof(struct host_config, field)
 #define CHOICE(name, field, from, help)                  \
     {                                                    \
@@ -46,6 +48,7 @@ static const struct config_key keys[] = {
     FLAG(ept_large_pages, "map guest memory in 2M and 1G pages"),
     FLAG(preemption_timer, "end time slices by the preemption timer"),
     CHOICE("iommu", iommu, off_on, "confine devices by the IOMMU where there is one"),
+    CHOICE("mitigations", mitigations, mitigation_choices, "hide from a guest what the CPU keeps of others, if it does"),
     FLAG(unsafe_dma, "allow passthrough where no IOMMU confines it"),
 };
 /* clang-format on */
@@ -66,6 +69,7 @@ static const struct host_config defaults = {
     .ept_large_pages = true,
     .preemption_timer = true,
     .iommu = 1,
+    .mitigations = 1,
     .unsafe_dma = false,
 };
 

@@ -36,6 +36,7 @@ struct host_config {
     bool ept_large_pages;
     bool preemption_timer;
     unsigned iommu; /* 0: not used, though it may be there */
+    unsigned mitigations; /* 0: none, whatever the CPU needs; see arch/x86/guest/speculation.h */
     bool unsafe_dma; /* may a guest do DMA with no IOMMU between? */
 };
 

@@ -437,7 +437,7 @@ static void start_scheduler(void)
     vm_config_read_boot(&vm_set, &boot);
     random_init(&entropy, arch_random_seed);
     msr_init();
-    speculation_init();
+    speculation_init(config.mitigations);
     manager_init(&boot, &entropy);
     control_start(control_main);
     __atomic_store_n(&queues_are_ready, true, __ATOMIC_RELEASE);

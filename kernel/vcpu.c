@@ -7,6 +7,7 @@
 #include "arch/arch.h"
 #include "arch/x86/guest/event.h"
 #include "arch/x86/guest/power_up.h"
+#include "arch/x86/guest/speculation.h"
 #include "arch/x86/guest/startup.h"
 #include "arch/x86/guest/steal_time.h"
 #include "arch/x86/guest/world.h"
@@ -188,6 +189,12 @@ static void load(struct vcpu *vcpu)
     world_load(vcpu);
 }
 
+static void enter_guest(struct vcpu *vcpu)
+{
+    speculation_before_run();
+    vcpu_ops->run(vcpu);
+}
+
 static enum vcpu_outcome run_until_told(struct vcpu *vcpu)
 {
     struct pcpu *cpu = this_pcpu();
@@ -206,7 +213,7 @@ static enum vcpu_outcome run_until_told(struct vcpu *vcpu)
         if (vcpu->requests & EVENT_REQUESTS)
             event_prepare(vcpu);
         if (likely(vcpu->requests == 0)) /* a later one comes with a kick, which ends the entry at once */
-            vcpu_ops->run(vcpu);
+            enter_guest(vcpu);
         arch_take_interrupts();
     }
 }

@@ -3,6 +3,7 @@
  * Offsets and constants that assembly needs: compiled to assembly text, from which the Makefile makes
  * build/asm_offsets.inc.
  */
+#include "arch/x86/descriptors.h"
 #include "arch/x86/vmx/vmx.h"
 #include "kernel/vm.h"
 
@@ -13,4 +14,5 @@ void asm_offsets(void)
 {
     EMIT(VCPU_GPR, offsetof(struct vcpu, gpr));
     EMIT(VMCS_HOST_RSP, VMCS_HOST_RSP);
+    EMIT(HOST_DS, HOST_DS);
 }

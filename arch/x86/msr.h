@@ -18,7 +18,13 @@
 #define MSR_IA32_MTRRCAP            0xfe
 #define MSR_IA32_ARCH_CAPABILITIES  0x10a
 #define ARCH_CAP_RDCL_NO            (1u << 0)
+#define ARCH_CAP_SKIP_L1DFL_VMENTRY (1u << 3)
 #define ARCH_CAP_MDS_NO             (1u << 5)
+#define ARCH_CAP_TAA_NO             (1u << 8)
+#define ARCH_CAP_MMIO_NO            (7u << 13) /* SBDR_SSDP_NO, FBSDP_NO, PSDP_NO */
+#define ARCH_CAP_FB_CLEAR           (1u << 17)
+#define ARCH_CAP_RFDS_NO            (1u << 27)
+#define ARCH_CAP_RFDS_CLEAR         (1u << 28)
 #define MSR_IA32_FLUSH_CMD          0x10b
 #define FLUSH_CMD_L1D               1u
 #define MSR_IA32_SYSENTER_CS        0x174

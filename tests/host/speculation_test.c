@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Theory: between two VMs on a CPU lies every barrier that the CPU has a use for and no other; between two vCPUs
- * of one VM, and for a CPU that is immune, lies none; each CPU remembers for itself.
+ * Theory: what a CPU says that it has, and can do something about, is done where it is due and nowhere else: branches are
+ * forgotten between two VMs, the cache is flushed before the run loop goes back to a guest, buffers are cleared by the engine.
+ * A CPU that is immune pays for nothing, and mitigations=off switches off all of them and says so.
  */
 #include "tests/host/fake/fake.h"
 #include "tests/host/fake/features.h"
@@ -18,6 +19,7 @@ static int vulnerable_cpu(void **state)
 {
     (void)state;
     fake_pcpus_reset(2);
+    pcpus[1].apic_id = 1;
     fake_features_reset();
     fake_features_leaf(0)->eax = 7;
     fake_features_leaf(0x80000000)->eax = 0x80000008;
@@ -27,53 +29,140 @@ static int vulnerable_cpu(void **state)
     return 0;
 }
 
-/* Writes to the command registers since this was last asked. */
-static bool were_put_up(void)
+/* Writes to the command register since this was last asked. */
+static bool were_branches_forgotten(void)
 {
-    bool branches = *fake_features_msr(MSR_IA32_PRED_CMD) == PRED_CMD_IBPB;
-    bool cache = *fake_features_msr(MSR_IA32_FLUSH_CMD) == FLUSH_CMD_L1D;
+    bool forgotten = *fake_features_msr(MSR_IA32_PRED_CMD) == PRED_CMD_IBPB;
 
-    assert_int_equal(branches, cache);
-    *fake_features_msr(MSR_IA32_PRED_CMD) = *fake_features_msr(MSR_IA32_FLUSH_CMD) = 0;
-    return branches;
+    *fake_features_msr(MSR_IA32_PRED_CMD) = 0;
+    return forgotten;
 }
 
-static void only_another_vm_meets_barriers(void **state)
+static bool was_cache_flushed(void)
+{
+    bool flushed = *fake_features_msr(MSR_IA32_FLUSH_CMD) == FLUSH_CMD_L1D;
+
+    *fake_features_msr(MSR_IA32_FLUSH_CMD) = 0;
+    return flushed;
+}
+
+static void only_another_vm_meets_a_barrier(void **state)
 {
     (void)state;
-    speculation_init();
+    speculation_init(true);
     speculation_barrier(&first);
-    assert_true(were_put_up());
+    assert_true(were_branches_forgotten());
     speculation_barrier(&sibling);
-    assert_false(were_put_up());
+    assert_false(were_branches_forgotten());
     speculation_barrier(&stranger);
-    assert_true(were_put_up());
+    assert_true(were_branches_forgotten());
     speculation_barrier(&first);
-    assert_true(were_put_up());
+    assert_true(were_branches_forgotten());
+    assert_false(was_cache_flushed());
+}
+
+static void every_run_begins_with_an_empty_cache(void **state)
+{
+    (void)state;
+    speculation_init(true);
+    for (unsigned i = 0; i < 2; i++) {
+        speculation_before_run();
+        assert_true(was_cache_flushed());
+    }
 }
 
 static void each_cpu_has_its_own_last_vm(void **state)
 {
     (void)state;
-    speculation_init();
+    speculation_init(true);
     speculation_barrier(&first);
     fake_pcpu_become(1);
     speculation_barrier(&stranger);
     fake_pcpu_become(0);
-    were_put_up();
+    were_branches_forgotten();
     speculation_barrier(&first);
-    assert_false(were_put_up());
+    assert_false(were_branches_forgotten());
+}
+
+static void set_capabilities(uint64_t capabilities)
+{
+    fake_features_leaf(7)->edx |= CPUID_7_EDX_ARCH_CAPABILITIES;
+    *fake_features_msr(MSR_IA32_ARCH_CAPABILITIES) = capabilities;
+    speculation_init(true);
 }
 
 static void an_immune_cpu_keeps_its_cache(void **state)
 {
+    static const uint64_t immune[] = {ARCH_CAP_RDCL_NO, ARCH_CAP_SKIP_L1DFL_VMENTRY};
+
     (void)state;
-    fake_features_leaf(7)->edx |= CPUID_7_EDX_ARCH_CAPABILITIES;
-    *fake_features_msr(MSR_IA32_ARCH_CAPABILITIES) = ARCH_CAP_RDCL_NO;
-    speculation_init();
+    for (unsigned i = 0; i < ARRAY_SIZE(immune); i++) {
+        set_capabilities(immune[i]);
+        speculation_before_run();
+        assert_false(was_cache_flushed());
+    }
+}
+
+/* There are several reasons for a VERW, each with its own way to say that there is none. */
+static void buffers_are_cleared_where_verw_does_that(void **state)
+{
+    static const struct {
+        uint32_t ebx, edx;
+        uint64_t capabilities;
+        bool clears;
+    } cpus[] = {
+        {0, 0, 0, false}, /* it may be vulnerable, but can do nothing */
+        {0, CPUID_7_EDX_MD_CLEAR, 0, true},
+        {0, CPUID_7_EDX_MD_CLEAR, ARCH_CAP_MDS_NO, false},
+        {CPUID_7_EBX_RTM, CPUID_7_EDX_MD_CLEAR, ARCH_CAP_MDS_NO, true},
+        {CPUID_7_EBX_RTM, CPUID_7_EDX_MD_CLEAR, ARCH_CAP_MDS_NO | ARCH_CAP_TAA_NO, false},
+        {0, 0, ARCH_CAP_FB_CLEAR, true},
+        {0, 0, ARCH_CAP_FB_CLEAR | (ARCH_CAP_MMIO_NO & ~BIT(13)), true},
+        {0, 0, ARCH_CAP_FB_CLEAR | ARCH_CAP_MMIO_NO, false},
+        {0, 0, ARCH_CAP_RFDS_CLEAR, true},
+        {0, 0, ARCH_CAP_RFDS_CLEAR | ARCH_CAP_RFDS_NO, false},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(cpus); i++) {
+        fake_features_leaf(7)->ebx = cpus[i].ebx;
+        fake_features_leaf(7)->edx = cpus[i].edx;
+        set_capabilities(cpus[i].capabilities);
+        assert_int_equal(speculation_clears_buffers, cpus[i].clears);
+    }
+}
+
+static void off_is_off_and_said_so(void **state)
+{
+    (void)state;
+    fake_features_leaf(7)->edx |= CPUID_7_EDX_MD_CLEAR;
+    fake_log_reset();
+    speculation_init(false);
+    assert_int_equal(fake_log_count, 3);
+    assert_non_null(strstr(fake_log_text, "mitigations=off: not before each entry: buffers cleared\n"));
     speculation_barrier(&first);
-    assert_int_equal(*fake_features_msr(MSR_IA32_PRED_CMD), PRED_CMD_IBPB);
-    assert_int_equal(*fake_features_msr(MSR_IA32_FLUSH_CMD), 0);
+    speculation_before_run();
+    assert_false(were_branches_forgotten());
+    assert_false(was_cache_flushed());
+    assert_false(speculation_clears_buffers);
+}
+
+static void threads_of_one_core_are_said_so(void **state)
+{
+    (void)state;
+    fake_features_reset();
+    fake_features_leaf(0)->eax = 0x0b;
+    *fake_features_leaf(0x0b) = (struct cpuid_result){.eax = 1, .ebx = 2};
+    fake_pcpus_reset(3);
+    for (unsigned i = 0; i < 3; i++)
+        pcpus[i].apic_id = i;
+    fake_log_reset();
+    speculation_init(true);
+    assert_non_null(strstr(fake_log_last, "CPUs: 3, cores: 2"));
+    pcpus[1].apic_id = 4;
+    fake_log_reset();
+    speculation_init(true);
+    assert_int_equal(fake_log_count, 0);
 }
 
 /* Its MSRs are not there: a write would fail the test. */
@@ -81,7 +170,7 @@ static void a_cpu_without_them_is_not_asked(void **state)
 {
     (void)state;
     fake_features_reset();
-    speculation_init();
+    speculation_init(true);
     speculation_barrier(&first);
 }
 
@@ -91,7 +180,7 @@ static void the_leaf_of_amd_counts_too(void **state)
     (void)state;
     fake_features_leaf(7)->edx = 0;
     fake_features_leaf(0x80000008)->ebx = CPUID_88_EBX_IBPB;
-    speculation_init();
+    speculation_init(true);
     speculation_barrier(&first);
     assert_int_equal(*fake_features_msr(MSR_IA32_PRED_CMD), PRED_CMD_IBPB);
 }
@@ -99,7 +188,11 @@ static void the_leaf_of_amd_counts_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(only_another_vm_meets_barriers, vulnerable_cpu),
+        cmocka_unit_test_setup(only_another_vm_meets_a_barrier, vulnerable_cpu),
+        cmocka_unit_test_setup(every_run_begins_with_an_empty_cache, vulnerable_cpu),
+        cmocka_unit_test_setup(buffers_are_cleared_where_verw_does_that, vulnerable_cpu),
+        cmocka_unit_test_setup(off_is_off_and_said_so, vulnerable_cpu),
+        cmocka_unit_test_setup(threads_of_one_core_are_said_so, vulnerable_cpu),
         cmocka_unit_test_setup(each_cpu_has_its_own_last_vm, vulnerable_cpu),
         cmocka_unit_test_setup(an_immune_cpu_keeps_its_cache, vulnerable_cpu),
         cmocka_unit_test_setup(a_cpu_without_them_is_not_asked, vulnerable_cpu),

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86/guest/speculation.h"
 #include "arch/x86/cpu.h"
-#include "arch/x86/descriptors.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/trap.h"
@@ -9,64 +8,121 @@
 #include "kernel/pcpu.h"
 #include "kernel/vm.h"
 
-static uint64_t capabilities; /* IA32_ARCH_CAPABILITIES; 0 where there is none */
+bool speculation_flushes_cache, speculation_clears_buffers;
 
-static bool forgets_branches(void)
+static bool forgets_branches;
+static uint64_t capabilities;            /* IA32_ARCH_CAPABILITIES; 0 where there is none */
+static struct cpuid_result leaf7, leaf88; /* likewise */
+
+static struct cpuid_result leaf(uint32_t number)
 {
-    if (cpuid(0, 0).eax >= 7 && (cpuid(7, 0).edx & CPUID_7_EDX_IBPB))
-        return true;
-    return cpuid(0x80000000, 0).eax >= 0x80000008 && (cpuid(0x80000008, 0).ebx & CPUID_88_EBX_IBPB);
+    return cpuid(number & BIT(31), 0).eax >= number ? cpuid(number, 0) : (struct cpuid_result){0};
 }
 
-static bool flushes_l1d(void)
+static void look_at_cpu(void)
 {
-    return cpuid(0, 0).eax >= 7 && (cpuid(7, 0).edx & CPUID_7_EDX_L1D_FLUSH) && !(capabilities & ARCH_CAP_RDCL_NO);
+    leaf7 = leaf(7);
+    leaf88 = leaf(0x80000008);
+    capabilities = 0;
+    if (leaf7.edx & CPUID_7_EDX_ARCH_CAPABILITIES)
+        trap_rdmsr(MSR_IA32_ARCH_CAPABILITIES, &capabilities);
 }
 
-static bool clears_buffers(void)
+/* --- what this CPU needs, and can do --- */
+
+static bool needs_ibpb(void)
 {
-    return cpuid(0, 0).eax >= 7 && (cpuid(7, 0).edx & CPUID_7_EDX_MD_CLEAR) && !(capabilities & ARCH_CAP_MDS_NO);
+    return leaf7.edx & CPUID_7_EDX_IBPB || leaf88.ebx & CPUID_88_EBX_IBPB;
 }
 
-static void forget_branches(void)
+static bool needs_l1d_flush(void)
 {
-    wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+    return leaf7.edx & CPUID_7_EDX_L1D_FLUSH && !(capabilities & (ARCH_CAP_RDCL_NO | ARCH_CAP_SKIP_L1DFL_VMENTRY));
 }
 
-static void flush_l1d(void)
+/* Each has a way to say that VERW clears what it is about, and one or more to say that it is not there. */
+static bool has_mds(void)
 {
-    wrmsr(MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
+    return leaf7.edx & CPUID_7_EDX_MD_CLEAR && !(capabilities & ARCH_CAP_MDS_NO);
 }
 
-/* Of VERW only the memory form, with a valid selector, clears them (Intel, "Microarchitectural Data Sampling"). */
-static void clear_buffers(void)
+static bool has_taa(void)
 {
-    static const uint16_t selector = HOST_DS;
-
-    __asm__ volatile("verw %0" : : "m"(selector) : "cc");
+    return leaf7.edx & CPUID_7_EDX_MD_CLEAR && leaf7.ebx & CPUID_7_EBX_RTM && !(capabilities & ARCH_CAP_TAA_NO);
 }
 
-static struct barrier {
-    const char *name;
-    bool (*is_there)(void);
-    void (*put_up)(void);
-    bool is_used;
-} barriers[] = {
-    {"branch prediction", forgets_branches, forget_branches, false},
-    {"level-1 data cache", flushes_l1d, flush_l1d, false},
-    {"buffers", clears_buffers, clear_buffers, false},
+static bool has_mmio_stale_data(void)
+{
+    return capabilities & ARCH_CAP_FB_CLEAR && (capabilities & ARCH_CAP_MMIO_NO) != ARCH_CAP_MMIO_NO;
+}
+
+static bool has_rfds(void)
+{
+    return capabilities & ARCH_CAP_RFDS_CLEAR && !(capabilities & ARCH_CAP_RFDS_NO);
+}
+
+static bool needs_verw(void)
+{
+    return has_mds() || has_taa() || has_mmio_stale_data() || has_rfds();
+}
+
+static const struct {
+    bool *is_used;
+    bool (*is_needed)(void);
+    const char *text;
+} measures[] = {
+    {&forgets_branches, needs_ibpb, "between two VMs: branch prediction cleared"},
+    {&speculation_flushes_cache, needs_l1d_flush, "when the run loop goes back to a guest: level-1 data cache flushed"},
+    {&speculation_clears_buffers, needs_verw, "before each entry: buffers cleared"},
 };
 
-void speculation_init(void)
+/* --- hyperthreads --- */
+
+/* SDM 2A, "CPUID—CPU Identification", leaf 0BH: the bits of an APIC ID that tell the threads of a core apart. */
+static unsigned thread_bits(void)
 {
-    capabilities = 0;
-    if (cpuid(0, 0).eax >= 7 && (cpuid(7, 0).edx & CPUID_7_EDX_ARCH_CAPABILITIES))
-        trap_rdmsr(MSR_IA32_ARCH_CAPABILITIES, &capabilities);
-    for (unsigned i = 0; i < ARRAY_SIZE(barriers); i++) {
-        barriers[i].is_used = barriers[i].is_there();
-        if (barriers[i].is_used)
-            log_info("preflight", "between two VMs: %s cleared", barriers[i].name);
+    struct cpuid_result topology = leaf(0x0b);
+
+    return topology.ebx ? topology.eax & 0x1f : 0;
+}
+
+static bool is_first_of_core(unsigned id, unsigned shift)
+{
+    for (unsigned i = 0; i < id; i++)
+        if (pcpus[i].apic_id >> shift == pcpus[id].apic_id >> shift)
+            return false;
+    return true;
+}
+
+static void tell_siblings(void)
+{
+    unsigned shift = thread_bits(), cores = 0;
+
+    for (unsigned i = 0; i < pcpu_count; i++)
+        cores += is_first_of_core(i, shift);
+    if (cores < pcpu_count)
+        log_info("preflight", "smt: hyperthreads share cores (CPUs: %u, cores: %u): cpus= keeps VMs apart that distrust "
+                 "each other", pcpu_count, cores);
+}
+
+/* --- what others see --- */
+
+void speculation_init(bool is_wanted)
+{
+    look_at_cpu();
+    for (unsigned i = 0; i < ARRAY_SIZE(measures); i++) {
+        *measures[i].is_used = is_wanted && measures[i].is_needed();
+        if (*measures[i].is_used)
+            log_info("preflight", "%s", measures[i].text);
+        else if (measures[i].is_needed())
+            log_warn("preflight", "mitigations=off: not %s", measures[i].text);
     }
+    tell_siblings();
+}
+
+void speculation_flush_cache(void)
+{
+    wrmsr(MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
 }
 
 void speculation_barrier(const struct vcpu *next)
@@ -76,7 +132,6 @@ void speculation_barrier(const struct vcpu *next)
     if (cpu->last_vm == next->vm->id)
         return;
     cpu->last_vm = next->vm->id;
-    for (unsigned i = 0; i < ARRAY_SIZE(barriers); i++)
-        if (barriers[i].is_used)
-            barriers[i].put_up();
+    if (forgets_branches)
+        wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }

@@ -10,6 +10,7 @@
 #include "arch/x86/guest/cr.h"
 #include "arch/x86/guest/exit.h"
 #include "arch/x86/guest/msr.h"
+#include "arch/x86/guest/speculation.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"
@@ -17,7 +18,7 @@
 #include "drivers/virt/lapic.h"
 #include "kernel/pcpu.h"
 
-extern const uint8_t vmx_exit_point[]; /* vmx_enter.asm */
+extern const uint8_t vmx_exit_point[], vmx_exit_point_clearing[]; /* vmx_enter.asm */
 
 struct field_value {
     enum vmcs_field field;
@@ -120,7 +121,7 @@ static void write_host(void)
     vmwrite(VMCS_HOST_CR4, read_cr4());
     vmwrite(VMCS_HOST_EFER, rdmsr(MSR_IA32_EFER));
     vmwrite(VMCS_HOST_IDTR_BASE, idt_base());
-    vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_exit_point);
+    vmwrite(VMCS_HOST_RIP, (uint64_t)(speculation_clears_buffers ? vmx_exit_point_clearing : vmx_exit_point));
 }
 
 void vmcs_init(struct vcpu *vcpu)

@@ -10,6 +10,10 @@
 ; save and one load of the guest's fifteen registers and nothing else. Interrupts are off in C; STI's
 ; shadow keeps them off until the guest runs. The STI matters: with IF=0 in host and guest some
 ; implementations would not let an external interrupt end a guest that runs with IF=0.
+;
+; vmx_enter_clearing is the same with a VERW before each entry, which clears the CPU's buffers where microcode makes it do
+; so (Intel, "Microarchitectural Data Sampling"): only its memory form with a valid selector does. A VMCS has the
+; exit point of the one that it is entered by.
 
 %include "build/asm_offsets.inc"
 
@@ -31,12 +35,18 @@
     mov rdi, [rdi + VCPU_GPR + 8 * 7]
 %endmacro
 
-section .text
-bits 64
-extern vmx_handle_exit, vmx_entry_failed
-global vmx_enter, vmx_exit_point
+%macro CLEAR_BUFFERS 0
+    verw [rel clearing_selector]
+%endmacro
 
-vmx_enter:
+%macro CLEAR_NOTHING 0
+%endmacro
+
+; name of the function, its exit point, what is done behind the last load of the guest's registers
+%macro ENTRY_LOOP 3
+global %1, %2
+
+%1:
     push rbp
     mov rbp, rsp
     push rbx
@@ -48,13 +58,14 @@ vmx_enter:
     mov rax, VMCS_HOST_RSP
     vmwrite rax, rsp
     test esi, esi
-    jnz vmx_exit_point.resume
+    jnz %2.resume
     LOAD_GUEST
+    %3
     sti
     vmlaunch
-    jmp vmx_exit_point.failed
+    jmp %2.failed
 
-vmx_exit_point:
+%2:
     push rdi
     mov rdi, [rsp + 8]
     mov [rdi + VCPU_GPR + 8 * 0], rax
@@ -79,6 +90,7 @@ vmx_exit_point:
     mov rdi, [rsp]
 .resume:
     LOAD_GUEST
+    %3
     sti
     vmresume
 .failed:
@@ -94,5 +106,16 @@ vmx_exit_point:
     pop rbx
     pop rbp
     ret
+%endmacro
+
+section .rodata
+clearing_selector: dw HOST_DS
+
+section .text
+bits 64
+extern vmx_handle_exit, vmx_entry_failed
+
+ENTRY_LOOP vmx_enter, vmx_exit_point, CLEAR_NOTHING
+ENTRY_LOOP vmx_enter_clearing, vmx_exit_point_clearing, CLEAR_BUFFERS
 
 section .note.GNU-stack noalloc noexec nowrite progbits

@@ -8,6 +8,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/guest/gva.h"
+#include "arch/x86/guest/speculation.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/trap.h"
 #include "arch/x86/vmx/ept.h"
@@ -289,7 +290,7 @@ static enum verdict vmx_run(struct vcpu *vcpu)
         vmx_start_slice();
     }
     v->is_launched = true;
-    return vmx_enter(vcpu, was_launched);
+    return speculation_clears_buffers ? vmx_enter_clearing(vcpu, was_launched) : vmx_enter(vcpu, was_launched);
 }
 
 /* --- registers: CR2 and DR6 stay in the CPU while the vCPU has it --- */

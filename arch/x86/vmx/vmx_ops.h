@@ -11,6 +11,7 @@ extern const struct stage2_ops vmx_stage2_ops;
 
 /* vmx_enter.asm */
 enum verdict vmx_enter(struct vcpu *vcpu, bool is_launched);
+enum verdict vmx_enter_clearing(struct vcpu *vcpu, bool is_launched);
 /* Called by it: after each exit, and when the entry did not happen. */
 enum verdict vmx_handle_exit(struct vcpu *vcpu);
 enum verdict vmx_entry_failed(struct vcpu *vcpu);
