@@ -21,6 +21,7 @@
 #define I8042_COMMAND        0x64
 #define I8042_RESET          0xfe
 #define PM1_SLP_TYP_SHIFT    10
+#define PM1_SLP_TYP          (7u << PM1_SLP_TYP_SHIFT)
 #define PM1_SLP_EN           (1u << 13)
 #define STOP_TIMEOUT_NS      100000000u
 
@@ -78,11 +79,15 @@ static void tell_emulator(unsigned status)
         io_out8(BOCHS_SHUTDOWN_PORT, (uint8_t)shutdown[i]);
 }
 
+/* The other bits are firmware's, SCI_EN for one (ACPI, "PM1 Control Registers"). */
 static void write_pm1(const struct acpi_gas *control, uint8_t slp_typ)
 {
+    unsigned value;
+
     if (control->address == 0)
         return;
-    io_out16((uint16_t)control->address, (uint16_t)(slp_typ << PM1_SLP_TYP_SHIFT | PM1_SLP_EN));
+    value = io_in16((uint16_t)control->address) & ~PM1_SLP_TYP;
+    io_out16((uint16_t)control->address, (uint16_t)(value | slp_typ << PM1_SLP_TYP_SHIFT | PM1_SLP_EN));
 }
 
 void arch_power_off(unsigned status)
