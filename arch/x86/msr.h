@@ -31,7 +31,22 @@
 #define MSR_IA32_SYSENTER_ESP       0x175
 #define MSR_IA32_SYSENTER_EIP       0x176
 #define MSR_IA32_MCG_CAP            0x179
+#define MCG_CAP_COUNT               0xffu
+#define MCG_CAP_SER_P               (1u << 24)
 #define MSR_IA32_MCG_STATUS         0x17a
+#define MCG_STATUS_RIPV             (1u << 0)
+#define MCG_STATUS_EIPV             (1u << 1)
+#define MCG_STATUS_MCIP             (1u << 2)
+#define MSR_IA32_MC_STATUS(bank)    (0x401u + 4 * (bank))
+#define MC_STATUS_AR                BIT(55)
+#define MC_STATUS_PCC               BIT(57)
+#define MC_STATUS_ADDRV             BIT(58)
+#define MC_STATUS_MISCV             BIT(59)
+#define MC_STATUS_UC                BIT(61)
+#define MC_STATUS_OVER              BIT(62)
+#define MC_STATUS_VAL               BIT(63)
+#define MSR_IA32_MC_ADDR(bank)      (0x402u + 4 * (bank))
+#define MSR_IA32_MC_MISC(bank)      (0x403u + 4 * (bank))
 #define MSR_IA32_PERF_STATUS        0x198
 #define MSR_IA32_MISC_ENABLE        0x1a0
 #define MSR_IA32_DEBUGCTL           0x1d9
@@ -44,6 +59,11 @@
 #define MSR_IA32_MTRR_FIX4K_F8000   0x26f
 #define MSR_IA32_PAT                0x277
 #define MSR_IA32_MTRR_DEF_TYPE      0x2ff
+#define MTRR_TYPES                  0x73u /* bits: UC, WC, WT, WP, WB */
+#define MTRR_TYPE_WB                6u
+#define MTRR_PHYSMASK_V             (1u << 11)
+#define MTRR_DEF_TYPE_FE            (1u << 10)
+#define MTRR_DEF_TYPE_E             (1u << 11)
 #define MSR_IA32_TSC_DEADLINE       0x6e0
 #define MSR_IA32_X2APIC_FIRST       0x800
 #define MSR_IA32_X2APIC_LAST        0x8ff

@@ -106,6 +106,7 @@ enum x86_exception {
 #define CPUID_1_EDX_MCE          (1u << 7)
 #define CPUID_1_EDX_APIC         (1u << 9)
 #define CPUID_1_EDX_PGE          (1u << 13)
+#define CPUID_1_EDX_MCA          (1u << 14)
 #define CPUID_7_EBX_SMEP         (1u << 7)
 #define CPUID_7_EBX_RTM          (1u << 11)
 #define CPUID_7_EBX_RDSEED       (1u << 18)

@@ -165,6 +165,20 @@ static void test_constants(void **state)
     assert_int_equal(read_msr(MSR_IA32_MISC_ENABLE), 1);
 }
 
+/* One that no other has. */
+static uint64_t good_mtrr(uint32_t index)
+{
+    uint64_t types = 0;
+
+    if (index <= MSR_IA32_MTRR_PHYSMASK7)
+        return (uint64_t)index << PAGE_SHIFT | (index & 1 ? MTRR_PHYSMASK_V : MTRR_TYPE_WB);
+    if (index == MSR_IA32_MTRR_DEF_TYPE)
+        return MTRR_DEF_TYPE_E | MTRR_TYPE_WB;
+    for (unsigned i = 0; i < 8; i++)
+        types |= (uint64_t)(index >> i & 1 ? MTRR_TYPE_WB : 1) << 8 * i;
+    return types;
+}
+
 static void test_each_mtrr_remembers_its_own_value(void **state)
 {
     uint32_t mtrrs[32];
@@ -172,11 +186,39 @@ static void test_each_mtrr_remembers_its_own_value(void **state)
 
     (void)state;
     for (uint32_t index = 0x200; index <= 0x2ff; index++)
-        if (index != MSR_IA32_PAT && msr_write(vcpu, index, 0x100 + index))
+        if (index != MSR_IA32_PAT && msr_write(vcpu, index, good_mtrr(index)))
             mtrrs[count++] = index;
     assert_int_equal(count, 16 + 11 + 1);
     for (unsigned i = 0; i < count; i++)
-        assert_int_equal(read_msr(mtrrs[i]), 0x100 + mtrrs[i]);
+        assert_int_equal(read_msr(mtrrs[i]), good_mtrr(mtrrs[i]));
+}
+
+static void test_mtrrs_refuse_types_and_bits_that_are_not_there(void **state)
+{
+    static const struct {
+        uint32_t index;
+        uint64_t value;
+        bool is_good;
+    } writes[] = {
+        {MSR_IA32_MTRR_PHYSBASE0, 2, false},
+        {MSR_IA32_MTRR_PHYSBASE0, 7, false},
+        {MSR_IA32_MTRR_PHYSBASE0, 0x106, false},
+        {MSR_IA32_MTRR_PHYSBASE0, BIT(FAKE_VCPU_ADDRESS_BITS) | 6, false},
+        {MSR_IA32_MTRR_PHYSBASE0, (BIT(FAKE_VCPU_ADDRESS_BITS) - PAGE_SIZE) | 6, true},
+        {MSR_IA32_MTRR_PHYSMASK7, BIT(10), false},
+        {MSR_IA32_MTRR_PHYSMASK7, BIT(FAKE_VCPU_ADDRESS_BITS), false},
+        {MSR_IA32_MTRR_PHYSMASK7, BIT(11), true},
+        {MSR_IA32_MTRR_FIX64K_00000, 0x0606060606060606, true},
+        {MSR_IA32_MTRR_FIX64K_00000, 0x0306060606060606, false},
+        {MSR_IA32_MTRR_FIX64K_00000, 0x0606060606060647, false},
+        {MSR_IA32_MTRR_DEF_TYPE, 0xc06, true},
+        {MSR_IA32_MTRR_DEF_TYPE, 0x1c06, false},
+        {MSR_IA32_MTRR_DEF_TYPE, 0xc03, false},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(writes); i++)
+        assert_int_equal(msr_write(vcpu, writes[i].index, writes[i].value), writes[i].is_good);
 }
 
 /* SDM 3B, "IA32_TSC_ADJUST Register Support" */
@@ -236,6 +278,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_has_no_row_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_constants, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_mtrr_remembers_its_own_value, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_mtrrs_refuse_types_and_bits_that_are_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_tsc_and_its_adjustment_move_together, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_the_apics_mode, setup, teardown),

@@ -176,13 +176,42 @@ static bool read_mtrr(struct vcpu *vcpu, uint32_t index, uint64_t *value)
     return slot;
 }
 
+static bool is_memory_type(uint8_t type)
+{
+    return type <= MTRR_TYPE_WB && (BIT(type) & MTRR_TYPES);
+}
+
+static bool are_memory_types(uint64_t value)
+{
+    bool are = true;
+
+    for (unsigned i = 0; i < sizeof value; i++)
+        are &= is_memory_type((uint8_t)(value >> (8 * i)));
+    return are;
+}
+
+/* SDM 3A, "Memory Type Range Registers": reserved bits and types that do not exist are #GP. */
+static bool is_mtrr_value(const struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    uint64_t address_bits = BIT(vcpu->physical_bits) - PAGE_SIZE;
+
+    if (index == MSR_IA32_MTRR_DEF_TYPE)
+        return !(value & ~(MTRR_DEF_TYPE_E | MTRR_DEF_TYPE_FE | 0xffull)) && is_memory_type((uint8_t)value);
+    if (index > MSR_IA32_MTRR_PHYSMASK7)
+        return are_memory_types(value);
+    if (index & 1)
+        return !(value & ~(address_bits | MTRR_PHYSMASK_V));
+    return !(value & ~(address_bits | 0xff)) && is_memory_type((uint8_t)value);
+}
+
 static bool write_mtrr(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
     uint64_t *slot = mtrr_slot(vcpu, index);
 
-    if (slot)
-        *slot = value;
-    return slot;
+    if (!slot || !is_mtrr_value(vcpu, index, value))
+        return false;
+    *slot = value;
+    return true;
 }
 
 /* An engine that does not leave EFER to the guest asks here (SDM 3A, "Extended Feature Enable Register"). */
