@@ -20,7 +20,8 @@ HOST_EXCLUDED := kernel/lib/string.c kernel/main.c $(wildcard kernel/machine*.c)
 HOST_GUEST    := decode emulate gva boot boot_% elf aml acpi_tables access cpuid cr event hypercall io mmio msr pv_eoi pvclock speculation startup steal_time
 HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/*.c drivers/net/*.c drivers/virt/*.c)) \
                  $(filter $(HOST_GUEST:%=arch/x86/guest/%.c),$(wildcard arch/x86/guest/*.c)) \
-                 $(wildcard arch/x86/acpi.c arch/x86/acpi_*.c arch/x86/clock_measure.c arch/x86/paging_format.c arch/x86/vmx/ept.c arch/x86/vmx/vmx_caps.c) \
+                 $(wildcard arch/x86/acpi.c arch/x86/acpi_*.c arch/x86/vmx/ept.c arch/x86/vmx/vmx_caps.c) \
+                 $(addprefix arch/x86/,clock_measure.c machine_check.c paging_format.c) \
                  $(wildcard arch/x86/svm/*.c) \
                  $(addprefix drivers/host/,terminal.c screen.c vga_text.c framebuffer.c keyboard.c) build/font.c $(wildcard tests/host/fake/*.c)
 HOST_SOURCES  += $(filter-out arch/x86/vtd/vtd_reg.c,$(wildcard arch/x86/vtd/*.c)) \
@@ -28,7 +29,7 @@ HOST_SOURCES  += $(filter-out arch/x86/vtd/vtd_reg.c,$(wildcard arch/x86/vtd/*.c
 HOST_TESTS    := $(patsubst tests/host/%.c,%,$(wildcard tests/host/*_test.c))
 
 # These ask the CPU what it can do, and get a stand-in of arch/x86/cpu.h.
-HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c arch/x86/svm/svm_caps.c arch/x86/guest/speculation.c tests/host/fake/features.c
+HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c arch/x86/svm/svm_caps.c arch/x86/guest/speculation.c arch/x86/machine_check.c tests/host/fake/features.c
 
 # The tests of what the others have a stand-in for: linked before the library, so that the real one counts.
 REAL_timer_test := kernel/timer.c

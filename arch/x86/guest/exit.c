@@ -11,9 +11,10 @@
 #include "arch/x86/guest/io.h"
 #include "arch/x86/guest/mmio.h"
 #include "arch/x86/guest/msr.h"
+#include "arch/x86/machine_check.h"
 #include "arch/x86/regs.h"
 #include "drivers/virt/lapic.h"
-#include "kernel/log.h"
+#include "kernel/lib/assert.h"
 
 /* A 32-bit result clears the upper half of its register. */
 static void set32(struct vcpu *vcpu, enum gpr which, uint32_t value)
@@ -95,14 +96,25 @@ static enum verdict handle_protected(struct vcpu *vcpu, const struct vcpu_exit *
     return VERDICT_RESUME;
 }
 
+/* The guest sees no banks: it goes on as if nothing had happened, or not at all. */
+static COLD enum verdict handle_machine_check(struct vcpu *vcpu)
+{
+    switch (machine_check_take()) {
+    case MACHINE_CHECK_NOTHING:
+        return VERDICT_RESUME;
+    case MACHINE_CHECK_WORK:
+        vcpu_crash(vcpu, STOP_ERROR, "machine check");
+        return VERDICT_STOP;
+    default:
+        panic("machine check: the CPU's state is corrupt");
+    }
+}
+
 /* Taken only so that the CPU cannot be made to deliver them for ever; the guest gets them all the same. */
 static enum verdict handle_exception(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    if (exit->exception.vector == X86_MC) {
-        log_error("exit", "machine check while vm%u ran", vcpu->vm->id);
-        vm_stop(vcpu->vm, STOP_ERROR);
-        return VERDICT_STOP;
-    }
+    if (exit->exception.vector == X86_MC)
+        return handle_machine_check(vcpu);
     if (exit->exception.vector == X86_DB)
         event_raise_debug(vcpu, exit->exception.detail);
     else if (exit->exception.has_error_code)
