@@ -87,6 +87,7 @@ int mac_table_add_fixed(struct mac_table *table, struct mac_key key, uint16_t po
     if (!error) {
         clear(table, e);
         *e = (struct mac_entry){key, 0, port, true};
+        WRITE_ONCE(table->is_gone[port], false);
     }
     lock_release(&b->lock);
     return error;
@@ -121,19 +122,26 @@ static void refresh(struct mac_table *table, struct mac_bucket *b, struct mac_en
     add_learned(table, b, key, port);
 }
 
-void mac_table_learn(struct mac_table *table, struct mac_key key, uint16_t port)
+/* Under the bucket's lock. */
+static void learn(struct mac_table *table, struct mac_bucket *b, struct mac_key key, uint16_t port)
 {
-    struct mac_bucket *b = bucket_of(table, key);
-    struct mac_entry *e;
+    struct mac_entry *e = find(b, key);
 
-    if (key.value == 0)
-        return;
-    lock_acquire(&b->lock);
-    e = find(b, key);
     if (e)
         refresh(table, b, e, port);
     else
         add_learned(table, b, key, port);
+}
+
+void mac_table_learn(struct mac_table *table, struct mac_key key, uint16_t port)
+{
+    struct mac_bucket *b = bucket_of(table, key);
+
+    if (key.value == 0)
+        return;
+    lock_acquire(&b->lock);
+    if (!READ_ONCE(table->is_gone[port])) /* it is said before any bucket's lock is taken to forget */
+        learn(table, b, key, port);
     lock_release(&b->lock);
 }
 
@@ -155,6 +163,7 @@ uint16_t mac_table_find(struct mac_table *table, struct mac_key key)
 
 void mac_table_forget(struct mac_table *table, uint16_t port)
 {
+    WRITE_ONCE(table->is_gone[port], true);
     for (struct mac_bucket *b = table->buckets; b < table->buckets + MAC_TABLE_BUCKETS; b++) {
         lock_acquire(&b->lock);
         for (struct mac_entry *e = b->entries; e < b->entries + MAC_TABLE_WAYS; e++)

@@ -40,6 +40,7 @@ struct mac_table {
     uint64_t seed; /* so that nobody knows which addresses share a bucket */
     uint64_t age_ticks;
     uint32_t learned[MAC_TABLE_PORTS_MAX]; /* by port; changed atomically */
+    bool is_gone[MAC_TABLE_PORTS_MAX];     /* from mac_table_forget() to mac_table_add_fixed(): learns nothing */
     struct mac_bucket buckets[MAC_TABLE_BUCKETS];
 };
 
@@ -59,7 +60,7 @@ uint16_t mac_table_find(struct mac_table *table, struct mac_key key);
 /* Every address that is there and has not aged, a copy each; visit may do anything. */
 void mac_table_visit(struct mac_table *table, void (*visit)(void *context, const struct mac_entry *entry), void *context);
 
-/* The port is gone. */
+/* The port is gone: what of it is still on its way is not learned any more. */
 void mac_table_forget(struct mac_table *table, uint16_t port);
 
 #endif

@@ -19,6 +19,7 @@ struct journey {
     struct net_packet *packet;
     uint16_t vlan;
     unsigned deliveries;
+    uint64_t copied_bytes;
 };
 
 /* --- tags --- */
@@ -120,15 +121,18 @@ static void learn(struct switch_port *from, const struct net_packet *packet, uin
         mac_table_learn(&from->owner->macs, mac_key(packet->head + ETHERNET_SOURCE, vlan), from->number);
 }
 
-/* A bucket of tokens as one number: a sender is ahead of its rate by busy_until - now. */
-static void charge(struct switch_port *from, uint32_t bytes)
+/*
+ * A bucket of tokens as one number: a sender is ahead of its rate by busy_until - now. What goes to many ports counts
+ * for each of them: it is copying that the rate is to hold down.
+ */
+static void charge(struct switch_port *from, uint64_t bytes)
 {
     uint64_t now;
 
     if (from->config.rate == 0)
         return;
     now = clock_now();
-    from->busy_until = MAX(from->busy_until, now) + mul_div((uint64_t)bytes * 8, clock_hz(), from->config.rate);
+    from->busy_until = MAX(from->busy_until, now) + mul_div(bytes * 8, clock_hz(), from->config.rate);
 }
 
 static uint64_t port_ready_at(void *context)
@@ -158,6 +162,7 @@ static enum net_result deliver(void *context, const struct net_frame *frame)
     enum net_result result = card->receive(card->context, frame);
 
     j->deliveries++;
+    j->copied_bytes += frame->head_bytes + frame->body_bytes;
     if (result != NET_OK) {
         j->to->receive_drops[result]++;
         return result;
@@ -237,7 +242,6 @@ static unsigned port_send(void *context, struct net_packet *packet)
     const struct net_card *card = READ_ONCE(from->netdev.card);
     enum net_result result;
 
-    charge(from, packet->size_bytes);
     result = admit(from, packet, &j.vlan);
     if (result == NET_OK) {
         if (card && card->wants_flow) /* it may be just being unplugged */
@@ -249,6 +253,7 @@ static unsigned port_send(void *context, struct net_packet *packet)
     }
     if (result != NET_OK)
         from->send_drops[result]++;
+    charge(from, MAX(packet->size_bytes, j.copied_bytes));
     return MAX(j.deliveries, 1u);
 }
 

@@ -30,7 +30,7 @@ struct switch_port_config {
     uint8_t mac[NET_MAC_BYTES];        /* the card's */
     uint16_t vlan;                     /* 0 to SWITCH_VLAN_MAX */
     uint16_t mtu;
-    uint64_t rate;                     /* bits per second that it may send; 0: no limit */
+    uint64_t rate;                     /* bits per second that it may send, counted once for each receiver; 0: no limit */
     bool is_trunk;
     bool is_isolated;                  /* reaches only ports that are not */
     bool checks_source;                /* may send only from its own address */

@@ -331,6 +331,44 @@ static void ports_and_addresses_run_out(void **state)
     assert_int_equal(switch_attach(&net_switch, &config, &port), 0);
 }
 
+static uint64_t ready_at(unsigned number)
+{
+    return cards[number].port->netdev.ops->ready_at(cards[number].port);
+}
+
+/* 400 bytes at 1 Mbit/s are 3.2 ms; for everybody, three times that. One that reaches nobody is paid for, too. */
+static void a_rate_counts_each_copy(void **state)
+{
+    const uint64_t burst = SWITCH_BURST_MS * (FAKE_HZ / 1000), packet = FAKE_HZ / 1000000 * 3200;
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        plug(i, (struct switch_port_config){.rate = 1000000});
+    fake_clock_advance(burst);
+    send_from(0, mac_of(1));
+    assert_int_equal(ready_at(0), packet);
+    send_from(1, broadcast);
+    assert_int_equal(ready_at(1), 3 * packet);
+    send_tagged(2, mac_of(2), mac_of(1), 5); /* no trunk */
+    assert_int_equal(ready_at(2), packet);
+}
+
+/* What its guest had sent before is on its way through the switch while the port goes. */
+static void a_port_that_is_gone_is_not_learned_again(void **state)
+{
+    const uint8_t mine[NET_MAC_BYTES] = {2, 0, 0, 0, 1, 1};
+
+    (void)state;
+    plug(0, (struct switch_port_config){0});
+    plug(1, (struct switch_port_config){0});
+    switch_detach(cards[0].port);
+    send_tagged(0, mine, broadcast, -1);
+    assert_int_equal(mac_table_find(&net_switch.macs, mac_key(mine, 0)), MAC_TABLE_PORT_NONE);
+    plug(0, (struct switch_port_config){0});
+    send_tagged(0, mine, broadcast, -1);
+    assert_int_equal(mac_table_find(&net_switch.macs, mac_key(mine, 0)), cards[0].port->number);
+}
+
 static void results_have_names(void **state)
 {
     (void)state;
@@ -352,6 +390,8 @@ int main(void)
         TEST(isolated_ports_meet_only_the_others),
         TEST(a_port_that_is_gone_gets_nothing),
         TEST(ports_and_addresses_run_out),
+        TEST(a_rate_counts_each_copy),
+        TEST(a_port_that_is_gone_is_not_learned_again),
         TEST(results_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
