@@ -20,6 +20,8 @@ static int add_extent(struct vm *vm, uint64_t gpa, uint64_t wanted, uint64_t *go
     unsigned order = MIN(page_order_for(wanted), PAGE_ORDER_MAX);
     hpa_t block;
 
+    if (vm->mem.count == GUEST_MEM_SLOTS_MAX)
+        return -ENOSPC;
     while (order > 0 && ((PAGE_SIZE << order) > wanted || !IS_ALIGNED(gpa, PAGE_SIZE << order)))
         order--;
     while (page_alloc(order, &block) != 0)
@@ -48,10 +50,19 @@ static int add_ram(struct vm *vm, uint64_t gpa, uint64_t size)
     return 0;
 }
 
-int machine_make_memory(struct vm *vm)
+static int make_ram(struct vm *vm)
 {
     uint64_t size = vm->config->memory;
+    int error = add_ram(vm, 0, guest_ram_below_hole(size));
 
+    error = error ? error : add_ram(vm, GUEST_HOLE_END, guest_ram_above_hole(size));
+    if (error == -ENOSPC)
+        return machine_refuse(vm, "its memory would lie in more pieces than a VM may have: a rounder size may do");
+    return error ? machine_refuse(vm, "too little memory is free for it") : 0;
+}
+
+int machine_make_memory(struct vm *vm)
+{
     vm->stage2 = heap_alloc(sizeof *vm->stage2);
     if (vm->stage2 && stage2_create(vm->stage2) != 0) {
         heap_free(vm->stage2);
@@ -59,8 +70,8 @@ int machine_make_memory(struct vm *vm)
     }
     if (!vm->stage2)
         return machine_refuse(vm, "no memory for its page tables");
-    if (add_ram(vm, 0, guest_ram_below_hole(size)) != 0 || add_ram(vm, GUEST_HOLE_END, guest_ram_above_hole(size)) != 0)
-        return machine_refuse(vm, "too little memory is free for it");
+    if (make_ram(vm) != 0)
+        return -ENOMEM;
     if (vm->config->balloon && ballooning_init_pages(vm) != 0)
         return machine_refuse(vm, "no memory for its balloon");
     return 0;
