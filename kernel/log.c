@@ -46,6 +46,21 @@ void log_line(enum log_level level, const char *module, const char *format, ...)
     finish_line(line, n);
 }
 
+bool log_guest_may_write(void)
+{
+    static unsigned lines_of_nobody;
+    const struct vcpu *vcpu = this_pcpu()->current;
+    unsigned *lines = vcpu ? &vcpu->vm->guest_lines : &lines_of_nobody;
+    unsigned count = __atomic_load_n(lines, __ATOMIC_RELAXED);
+
+    if (count > LOG_GUEST_LINES)
+        return false;
+    count = __atomic_fetch_add(lines, 1, __ATOMIC_RELAXED);
+    if (count == LOG_GUEST_LINES)
+        log_line(LOG_WARN, "log", "no more lines that this guest causes");
+    return count < LOG_GUEST_LINES;
+}
+
 void log_event(const char *format, ...)
 {
     char line[LINE_BYTES];

@@ -27,12 +27,15 @@ PRINTF_LIKE(1, 2) void log_event(const char *format, ...);
 #define log_info(module, ...)  log_at(LOG_INFO, module, __VA_ARGS__)
 #define log_debug(module, ...) log_at(LOG_DEBUG, module, __VA_ARGS__)
 
-/* For lines that a guest can cause: after LOG_GUEST_BURST lines from one place, silence. */
-#define LOG_GUEST_BURST 16
+/*
+ * For lines that a guest can cause. Each VM may have LOG_GUEST_LINES of them, then there is silence: a VM that says
+ * too much does not keep another's lines from being seen. The VM is the one whose vCPU this CPU holds.
+ */
+#define LOG_GUEST_LINES 64u
+bool log_guest_may_write(void);
 #define log_guest(module, ...)                                                                     \
     do {                                                                                           \
-        static unsigned log_guest_count;                                                           \
-        if (__atomic_fetch_add(&log_guest_count, 1, __ATOMIC_RELAXED) < LOG_GUEST_BURST)           \
+        if (log_guest_may_write())                                                                 \
             log_line(LOG_WARN, module, __VA_ARGS__);                                               \
     } while (0)
 

@@ -106,6 +106,7 @@ struct vm {
     struct vcpu_start start; /* how the boot vCPU begins; the loaders made it */
     struct dump crash;    /* of the first vCPU that crashed, if any has; the control thread's when no vCPU is live */
     bool has_crashed;     /* atomic */
+    unsigned guest_lines; /* that it has caused, of log_guest(); atomic */
 };
 
 unsigned vcpu_vm_id(const struct vcpu *vcpu);

@@ -41,6 +41,11 @@ void log_line(enum log_level level, const char *module, const char *format, ...)
     va_end(args);
 }
 
+bool log_guest_may_write(void)
+{
+    return true;
+}
+
 void log_event(const char *format, ...)
 {
     va_list args;
