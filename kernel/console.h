@@ -61,8 +61,6 @@ void console_flush_guest(int number);
 /* 0: never added. */
 void console_remove_guest(int number);
 void console_guest_write(int number, const uint8_t *bytes, size_t count);
-/* It holds more than half of its share: whoever runs it had better let it rest, or the rest is dropped. Any CPU. */
-bool console_guest_is_ahead(int number);
 
 /* --- the view --- */
 
