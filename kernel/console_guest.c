@@ -221,7 +221,7 @@ void console_remove_guest(int number)
 {
     uint64_t flags = console_enter();
 
-    if (number > 0 && sources[number].is_present) {
+    if (console_guest_at(number)) {
         if (attached == CONSOLE_SHELL)
             flush(number);
         sources[number].is_present = false;

@@ -35,7 +35,7 @@ struct boot_info;
 struct random;
 
 /* Where images and entropy come from; both stay. */
-void manager_init(const struct boot_info *boot, struct random *random);
+void manager_init(const struct boot_info *info, struct random *random);
 
 /* In the control thread, whenever it was woken: takes apart VMs that have ended, restarts those that are due. */
 void manager_run(void);

@@ -164,7 +164,7 @@ static bool send(struct virtio_vsock *v, struct vsock_packet *packet)
 static bool transmit(struct virtio_vsock *v)
 {
     struct virtqueue *vq = &v->queues[VIRTIO_VSOCK_TX];
-    struct vsock_packet packet;
+    struct vsock_packet packet = {0};
     uint32_t got = vq_stream_read(&v->chain.readable, &packet.header, sizeof packet.header);
 
     if (got < sizeof packet.header || packet.header.len > v->chain.readable.left_bytes)
