@@ -9,7 +9,9 @@
 #include "kernel/console.h"
 #include "kernel/dump.h"
 #include "kernel/lib/assert.h"
+#include "kernel/lib/bytes.h"
 #include "kernel/lib/format.h"
+#include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/pcpu.h"
 #include "kernel/vm.h"
@@ -17,38 +19,43 @@
 static volatile bool someone_panics;
 
 /*
- * The symbols section, made by scripts/symbols.py out of the first link: count, count pairs of (offset
- * from text_start, offset of the name in strings), by ascending address, then the strings.
+ * The symbols section, made by scripts/symbols out of the first link, by ascending address. A symbol is how far it lies
+ * behind the one before, or behind text_start (16 bits), how many characters its name has in common with the one before (8),
+ * and the rest of the name.
  */
-struct symbol {
-    uint32_t text_offset;
-    uint32_t name_offset;
-};
 extern const uint32_t symbol_count __attribute__((weak));
-extern const struct symbol symbol_table[] __attribute__((weak));
-extern const char symbol_names[] __attribute__((weak));
+extern const uint8_t symbol_table[] __attribute__((weak));
 extern const char text_start[], text_end[];
+
+#define SYMBOL_HEAD_BYTES 3u
+#define SYMBOL_NAME_BYTES 64u /* scripts/symbols cuts longer ones */
+
+/* From one symbol to the next: only in this order do the names become whole. */
+static const uint8_t *take_name(char name[SYMBOL_NAME_BYTES], const uint8_t *at)
+{
+    unsigned shared = at[2];
+    size_t rest = strlen((const char *)at + SYMBOL_HEAD_BYTES) + 1;
+
+    memcpy(name + shared, at + SYMBOL_HEAD_BYTES, rest);
+    return at + SYMBOL_HEAD_BYTES + rest;
+}
 
 const char *panic_symbol(uint64_t address, uint64_t *offset)
 {
-    uint64_t at = address - (uint64_t)text_start;
-    unsigned low = 0, high = &symbol_count ? symbol_count : 0;
+    static char name[SYMBOL_NAME_BYTES];
+    const uint8_t *at = symbol_table;
+    uint64_t left = address - (uint64_t)text_start;
+    unsigned count = &symbol_count ? symbol_count : 0;
 
     *offset = 0;
-    if (address < (uint64_t)text_start || address >= (uint64_t)text_end)
+    if (address < (uint64_t)text_start || address >= (uint64_t)text_end || count == 0 || get_le16(at) > left)
         return "?";
-    if (high == 0 || at < symbol_table[0].text_offset)
-        return "?";
-    while (high - low > 1) {
-        unsigned middle = (low + high) / 2;
-
-        if (symbol_table[middle].text_offset <= at)
-            low = middle;
-        else
-            high = middle;
+    for (unsigned i = 0; i < count && get_le16(at) <= left; i++) {
+        left -= get_le16(at);
+        at = take_name(name, at);
     }
-    *offset = at - symbol_table[low].text_offset;
-    return symbol_names + symbol_table[low].name_offset;
+    *offset = left;
+    return name;
 }
 
 static void print_address(uint64_t address)

@@ -24,16 +24,16 @@ __asm__(".section .rodata\n"
         ".previous\n");
 extern const char text_start[];
 
-struct symbol {
-    uint32_t text_offset, name_offset;
-};
 extern const uint32_t symbol_count;
-extern const struct symbol symbol_table[];
-extern const char symbol_names[];
+extern const uint8_t symbol_table[];
 
-const char symbol_names[] = "first\0second\0third\0last";
-const struct symbol symbol_table[] = {{0x10, 0}, {0x40, 6}, {0x41, 13}, {0x800, 19}};
-const uint32_t symbol_count = ARRAY_SIZE(symbol_table);
+static const struct {
+    uint32_t text_offset;
+    const char *name;
+} symbols[] = {{0x10, "first"}, {0x40, "fired"}, {0x41, "fire"}, {0x800, "last"}, {0x800, "lasting"}};
+
+const uint8_t symbol_table[] = "\x10\0\0first\0" "\x30\0\3ed\0" "\x01\0\4\0" "\xbf\x07\0last\0" "\0\0\4ing";
+const uint32_t symbol_count = ARRAY_SIZE(symbols);
 
 /* --- the CPU's part --- */
 
@@ -106,13 +106,12 @@ static void assert_symbol(uint64_t offset, const char *name, uint64_t offset_in_
 static void test_every_address_finds_its_function(void **state)
 {
     (void)state;
-    for (uint64_t offset = symbol_table[0].text_offset; offset < TEXT_BYTES; offset++) {
+    for (uint64_t offset = symbols[0].text_offset; offset < TEXT_BYTES; offset++) {
         unsigned i = symbol_count - 1;
 
-        while (symbol_table[i].text_offset > offset)
+        while (symbols[i].text_offset > offset)
             i--;
-        assert_symbol(offset, symbol_names + symbol_table[i].name_offset,
-                      offset - symbol_table[i].text_offset);
+        assert_symbol(offset, symbols[i].name, offset - symbols[i].text_offset);
     }
 }
 
@@ -124,7 +123,7 @@ static void test_what_no_function_holds(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(offsets); i++)
         assert_symbol((uint64_t)offsets[i], "?", 0);
     assert_symbol(-text(0), "?", 0); /* address 0 */
-    for (uint64_t offset = 0; offset < symbol_table[0].text_offset; offset++)
+    for (uint64_t offset = 0; offset < symbols[0].text_offset; offset++)
         assert_symbol(offset, "?", 0);
 }
 
