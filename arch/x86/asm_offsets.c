@@ -4,6 +4,7 @@
  * build/asm_offsets.inc.
  */
 #include "arch/x86/descriptors.h"
+#include "arch/x86/trap.h"
 #include "arch/x86/vmx/vmx.h"
 #include "kernel/vm.h"
 
@@ -13,6 +14,7 @@ void asm_offsets(void);
 void asm_offsets(void)
 {
     EMIT(VCPU_GPR, offsetof(struct vcpu, gpr));
+    EMIT(TRAP_STUB_BYTES, TRAP_STUB_BYTES);
     EMIT(VMCS_HOST_RSP, VMCS_HOST_RSP);
     EMIT(HOST_DS, HOST_DS);
 }

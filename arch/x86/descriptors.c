@@ -4,6 +4,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/regs.h"
+#include "arch/x86/trap.h"
 #include "kernel/pcpu.h"
 
 #define GDT_CODE64      0x00af9b000000ffffull
@@ -16,7 +17,7 @@ struct gate {
 };
 
 static struct gate idt[256];
-extern const uint64_t trap_stubs[256]; /* trap.asm */
+extern const uint8_t trap_stubs[256][TRAP_STUB_BYTES]; /* trap.asm */
 
 static uint8_t ist_of(unsigned vector)
 {
@@ -35,7 +36,7 @@ static uint8_t ist_of(unsigned vector)
 void idt_init(void)
 {
     for (unsigned v = 0; v < ARRAY_SIZE(idt); v++) {
-        uint64_t entry = trap_stubs[v];
+        uint64_t entry = (uint64_t)trap_stubs[v];
 
         idt[v].low = (entry & 0xffff) | (uint64_t)HOST_CS << 16 | (uint64_t)ist_of(v) << 32 |
                      GATE_INTERRUPT << 40 | (entry >> 16 & 0xffff) << 48;

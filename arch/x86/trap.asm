@@ -3,14 +3,17 @@
 ; Interrupt and exception entry: 256 stubs push a uniform frame (struct trap_frame in trap.h) and call
 ; trap_dispatch(frame). GS is the kernel's always: a guest's GS base never outlives a VM exit.
 
+; All of one size, TRAP_STUB_BYTES, from trap_stubs on. A vector is pushed as a signed byte, for brevity.
+%include "build/asm_offsets.inc"
+
 %macro STUB 1
-trap_stub_%1:
   %if (%1 < 32) && ((1 << %1) & ERROR_CODE_MASK)
   %else
     push qword 0                        ; where the CPU pushes no error code
   %endif
-    push qword %1
+    push strict byte %1 - (%1 >> 7 << 8)
     jmp trap_common
+    times TRAP_STUB_BYTES * (%1 + 1) - ($ - trap_stubs) int3
 %endmacro
 
 ERROR_CODE_MASK equ 1<<8 | 1<<10 | 1<<11 | 1<<12 | 1<<13 | 1<<14 | 1<<17 | 1<<21
@@ -19,6 +22,8 @@ section .text
 bits 64
 extern trap_dispatch
 
+global trap_stubs
+trap_stubs:
 %assign vector 0
 %rep 256
     STUB vector
@@ -26,6 +31,7 @@ extern trap_dispatch
 %endrep
 
 trap_common:
+    and qword [rsp], 0xff
     push rax
     push rcx
     push rdx
@@ -65,15 +71,5 @@ trap_common:
     pop rax
     add rsp, 16
     iretq
-
-section .rodata
-align 8
-global trap_stubs
-trap_stubs:
-%assign vector 0
-%rep 256
-    dq trap_stub_ %+ vector
-  %assign vector vector + 1
-%endrep
 
 section .note.GNU-stack noalloc noexec nowrite progbits

@@ -12,6 +12,8 @@ struct trap_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
+#define TRAP_STUB_BYTES 9u /* each vector's entry */
+
 /* The vectors that we use; everything else is counted as spurious. */
 enum host_vector {
     VECTOR_FIRST    = 0x20,
