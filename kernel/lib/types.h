@@ -49,6 +49,7 @@ typedef struct {
 #define UNUSED           __attribute__((unused))
 /* Rare, and out of line: its registers and its stack frame do not burden the way that is taken. */
 #define COLD             __attribute__((noinline, cold))
+#define ALWAYS_INLINE    inline __attribute__((always_inline)) /* for what constant arguments make short */
 #define likely(x)        __builtin_expect(!!(x), 1)
 #define unlikely(x)      __builtin_expect(!!(x), 0)
 

@@ -307,7 +307,6 @@ static inline bool follow(struct chain *c, unsigned shift)
 {
     uint64_t index = (c->gva >> shift) % PT_ENTRIES;
     uint64_t gpa = (c->entry & PTE_ADDRESS) + index * sizeof c->entry;
-    const uint8_t *entry;
 
     if (unlikely(gpa - c->slot->base.value >= c->slot->size)) {
         const struct guest_mem_slot *slot = guest_mem_find_slot(c->mem, GPA(gpa));
@@ -316,17 +315,17 @@ static inline bool follow(struct chain *c, unsigned shift)
             return false;
         c->slot = slot;
     }
-    entry = guest_mem_in_slot(c->mem, c->slot, GPA(gpa));
-    if (unlikely(!entry))
-        return false;
-    c->entry = READ_ONCE(*(const uint64_t *)entry);
+    c->entry = READ_ONCE(*(const uint64_t *)(c->slot->host + (gpa - c->slot->base.value)));
     c->all &= c->entry;
     c->any |= c->entry;
     return true;
 }
 
+/* Tables of a guest that gives memory back are followed the long way. What leaves it now stays readable for our pass. */
 static inline bool is_usual_mode(const struct gva_context *ctx)
 {
+    if (unlikely(READ_ONCE(ctx->mem->is_scattered)))
+        return false;
     return (ctx->efer & EFER_LMA) && !(ctx->cr4 & (CR4_LA57 | CR4_PKE)); /* LMA: with paging */
 }
 
@@ -335,7 +334,7 @@ static inline bool is_usual_mode(const struct gva_context *ctx)
  * (and dirty) already. Reserved address bits show by themselves in tables, since RAM does not reach
  * there; those of the page are the caller's to look at. *slot: the last table's, and most likely the page's, too.
  */
-static inline bool translate_usual(const struct gva_context *ctx, uint64_t gva, enum access access,
+static ALWAYS_INLINE bool translate_usual(const struct gva_context *ctx, uint64_t gva, enum access access,
                                    gpa_t *out, const struct guest_mem_slot **slot)
 {
     /* The last slot is the best guess: what lies below holds little, or lies below a hole. */
@@ -421,9 +420,7 @@ size_t gva_fetch_instruction(const struct gva_context *ctx, gva_t gva,
                  !translate_usual(ctx, gva.value, ACCESS_FETCH, &gpa, &slot) ||
                  gpa.value - slot->base.value >= slot->size))
         return gva_fetch(ctx, gva, bytes, INSTRUCTION_BYTES_MAX, fault);
-    code = guest_mem_in_slot(ctx->mem, slot, gpa);
-    if (unlikely(!code))
-        return gva_fetch(ctx, gva, bytes, INSTRUCTION_BYTES_MAX, fault);
+    code = slot->host + (gpa.value - slot->base.value);
     put_le64(bytes, get_le64(code));
     put_le64(bytes + half, get_le64(code + half));
     return INSTRUCTION_BYTES_MAX;
