@@ -13,7 +13,7 @@ _Static_assert(TABLE_ENTRIES * sizeof(void *) == PAGE_SIZE, "a table is a page")
 _Static_assert((uint64_t)PAGE_SIZE << (TABLE_LEVELS * TABLE_SHIFT) == RAMDISK_CAPACITY_MAX_BYTES,
                "the levels reach the whole disk");
 
-static const uint8_t zero_page[4096];
+static uint8_t zero_page[PAGE_SIZE]; /* never written; not const: the image need not hold it */
 
 /* A part of a request that lies in one page; of to and from only what the request needs is set. */
 struct piece {
@@ -120,7 +120,7 @@ static int zero_whole_page(struct ramdisk *r, uint64_t offset)
         return -ENOSPC;
     if (*entry)
         r->pages.free(r->pages.context, *entry);
-    *entry = (void *)zero_page;
+    *entry = zero_page;
     return 0;
 }
 
