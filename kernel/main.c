@@ -69,8 +69,6 @@ static struct screen screen;
 static struct memmap memory;
 static struct acpi_info acpi;
 static struct host_config config;
-static struct vm_config vm_configs[VM_CONFIGS_MAX];
-static struct vm_config_set vm_set = {vm_configs, VM_CONFIGS_MAX, 0};
 static struct random entropy;
 static bool queues_are_ready;
 
@@ -365,11 +363,29 @@ static void start_vm(struct vm_config *c)
 {
     struct vm_slot *slot;
 
-    if (manager_adopt(c, &slot) != 0)
+    if (manager_add(c, &slot) != 0)
         vm_config_refuse(c, "no memory for it");
     else if (manager_start(slot) == 0)
         return;
+    else
+        c = slot->config;
     manager_refused(c);
+}
+
+/* The manager keeps what there is; the room for all that there could be is given back. */
+static void start_vms(void)
+{
+    const unsigned order = page_order_for(VM_CONFIGS_MAX * sizeof(struct vm_config));
+    struct vm_config_set set = {.capacity = VM_CONFIGS_MAX};
+    hpa_t room;
+
+    if (page_alloc_zeroed(order, &room) != 0)
+        panic("no memory to read the descriptions of VMs in");
+    set.vms = phys_to_virt(room);
+    vm_config_read_boot(&set, &boot);
+    for (unsigned i = 0; i < set.count; i++)
+        start_vm(&set.vms[i]);
+    page_free(room, order);
 }
 
 static bool draw_screen(void)
@@ -399,8 +415,7 @@ static NORETURN void control_main(void)
     shell_init();
     machine_pci_init();
     machine_net_init();
-    for (unsigned i = 0; i < vm_set.count; i++)
-        start_vm(&vm_set.vms[i]);
+    start_vms();
     console_introduce_guests();
     for (bool was_idle = false;; control_wait()) {
         manager_run();
@@ -434,7 +449,6 @@ static NORETURN void ap_main(void)
 static void start_scheduler(void)
 {
     sched_init();
-    vm_config_read_boot(&vm_set, &boot);
     random_init(&entropy, arch_random_seed);
     msr_init();
     speculation_init(config.mitigations);

@@ -25,7 +25,7 @@
 /* The public part is the first: a vm_slot is a record. */
 struct record {
     struct vm_slot slot;
-    bool owns_config;
+    struct vm_config config;
     uint64_t started_at;    /* host TSC */
     uint64_t restart_at;    /* likewise; 0: not planned */
     unsigned failures;      /* in a row */
@@ -81,7 +81,7 @@ void manager_init(const struct boot_info *info, struct random *random)
 
 /* --- the list --- */
 
-int manager_adopt(struct vm_config *config, struct vm_slot **slot)
+int manager_add(const struct vm_config *config, struct vm_slot **slot)
 {
     struct record *record;
 
@@ -92,26 +92,11 @@ int manager_adopt(struct vm_config *config, struct vm_slot **slot)
     record = heap_alloc(sizeof *record);
     if (!record)
         return -ENOMEM;
-    record->slot.config = config;
+    record->config = *config;
+    record->slot.config = &record->config;
     records[record_count++] = record;
     *slot = &record->slot;
     return 0;
-}
-
-int manager_add(const struct vm_config *config, struct vm_slot **slot)
-{
-    struct vm_config *copy = heap_alloc(sizeof *copy);
-    int error;
-
-    if (!copy)
-        return -ENOMEM;
-    *copy = *config;
-    error = manager_adopt(copy, slot);
-    if (error)
-        heap_free(copy);
-    else
-        record_of(*slot)->owns_config = true;
-    return error;
 }
 
 int manager_remove(struct vm_slot *slot)
@@ -124,8 +109,6 @@ int manager_remove(struct vm_slot *slot)
     while (records[i] != record)
         i++;
     memmove(&records[i], &records[i + 1], (--record_count - i) * sizeof records[0]);
-    if (record->owns_config)
-        heap_free(slot->config);
     heap_free(record);
     return 0;
 }

@@ -55,9 +55,7 @@ struct vm_slot *manager_find(const char *name);
  * Each returns 0, or a negative errno after which nothing has changed: -EBUSY: the VM is not in a state for that;
  * -ENOMEM; -EINVAL: the description is refused, and config->reason says why.
  */
-/* The description stays the caller's. -ENOSPC: no slot is left, -EEXIST: the name is taken. */
-MUST_CHECK int manager_adopt(struct vm_config *config, struct vm_slot **slot);
-/* The same with a copy of the description. */
+/* With a copy of the description. -ENOSPC: no slot is left, -EEXIST: the name is taken. */
 MUST_CHECK int manager_add(const struct vm_config *config, struct vm_slot **slot);
 MUST_CHECK int manager_create(struct vm_slot *slot); /* VM_EMPTY -> VM_CREATED */
 MUST_CHECK int manager_start(struct vm_slot *slot);  /* VM_EMPTY or VM_CREATED -> VM_RUNNING */

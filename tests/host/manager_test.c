@@ -38,7 +38,6 @@ void ballooning_get_memory(struct vm *vm, struct vm_memory *memory)
 
 #define BACKOFF 100000000u /* ns, which are ticks here */
 
-static struct vm_config config;
 static struct vm_slot *slot;
 static struct vcpu vcpus[2];
 static unsigned alive;    /* VMs that machine_create made and machine_destroy has not freed */
@@ -170,9 +169,8 @@ static int setup(void **state)
     fake_clock_reset();
     fake_log_count = alive = yields = wakes = buttons = 0;
     is_out_of_memory = false;
-    config = (struct vm_config){.name = "tested"};
     manager_init(NULL, NULL);
-    assert_int_equal(manager_adopt(&config, &slot), 0);
+    assert_int_equal(manager_add(&(struct vm_config){.name = "tested"}, &slot), 0);
     return 0;
 }
 
@@ -304,7 +302,7 @@ static void test_what_was_refused_for_want_of_memory_may_be_tried_again(void **s
     (void)state;
     is_out_of_memory = true;
     assert_int_equal(manager_start(slot), -EINVAL);
-    assert_string_equal(config.reason.text, "too little memory");
+    assert_string_equal(slot->config->reason.text, "too little memory");
     assert_int_equal(slot->state, VM_EMPTY);
     is_out_of_memory = false;
     assert_int_equal(manager_start(slot), 0);
@@ -313,10 +311,10 @@ static void test_what_was_refused_for_want_of_memory_may_be_tried_again(void **s
 static void test_a_bad_description_stays_refused(void **state)
 {
     (void)state;
-    vm_config_refuse(&config, "no kernel");
+    vm_config_refuse(slot->config, "no kernel");
     assert_int_equal(manager_create(slot), -EINVAL);
     assert_int_equal(manager_start(slot), -EINVAL);
-    assert_string_equal(config.reason.text, "no kernel");
+    assert_string_equal(slot->config->reason.text, "no kernel");
 }
 
 static void test_an_end_is_reported_and_all_is_freed(void **state)
@@ -374,7 +372,7 @@ static void test_each_policy_for_each_end(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(policies); i++) {
         if (i)
             setup(state);
-        config.restart = policies[i].policy;
+        slot->config->restart = policies[i].policy;
         assert_int_equal(manager_start(slot), 0);
         end(policies[i].reason, policies[i].status);
         assert_int_equal(slot->state, VM_EMPTY);
@@ -405,7 +403,7 @@ static uint64_t ticks_until_started(enum stop_reason reason)
 static void test_back_off_doubles_up_to_a_limit(void **state)
 {
     (void)state;
-    config.restart = VM_RESTART_ON_CRASH;
+    slot->config->restart = VM_RESTART_ON_CRASH;
     assert_int_equal(manager_start(slot), 0);
     for (unsigned i = 0; i < 12; i++)
         assert_int_equal(ticks_until_started(STOP_TRIPLE_FAULT), (uint64_t)BACKOFF << MIN(i, 9u));
@@ -418,7 +416,7 @@ static void test_back_off_doubles_up_to_a_limit(void **state)
 static void test_a_good_end_needs_no_longer_back_off(void **state)
 {
     (void)state;
-    config.restart = VM_RESTART_ALWAYS;
+    slot->config->restart = VM_RESTART_ALWAYS;
     assert_int_equal(manager_start(slot), 0);
     for (unsigned i = 0; i < 12; i++)
         assert_int_equal(ticks_until_started(STOP_SHUTDOWN), BACKOFF);
@@ -431,7 +429,7 @@ static void test_a_good_end_needs_no_longer_back_off(void **state)
 static void test_who_was_asked_to_shut_down_stays_down(void **state)
 {
     (void)state;
-    config.restart = VM_RESTART_ALWAYS;
+    slot->config->restart = VM_RESTART_ALWAYS;
     assert_int_equal(manager_start(slot), 0);
     assert_int_equal(manager_power_button(slot), 0);
     assert_int_equal(buttons, 1);
@@ -442,7 +440,7 @@ static void test_who_was_asked_to_shut_down_stays_down(void **state)
 static void test_who_was_asked_to_shut_down_and_crashed_comes_back(void **state)
 {
     (void)state;
-    config.restart = VM_RESTART_ALWAYS;
+    slot->config->restart = VM_RESTART_ALWAYS;
     assert_int_equal(manager_start(slot), 0);
     assert_int_equal(manager_power_button(slot), 0);
     end(STOP_TRIPLE_FAULT, 0);
@@ -455,7 +453,7 @@ static void test_who_was_asked_to_shut_down_and_crashed_comes_back(void **state)
 static void test_what_is_stopped_by_force_stays_down(void **state)
 {
     (void)state;
-    config.restart = VM_RESTART_ALWAYS;
+    slot->config->restart = VM_RESTART_ALWAYS;
     assert_int_equal(manager_start(slot), 0);
     assert_int_equal(manager_stop(slot), 0);
     assert_int_equal(slot->last_reason, STOP_FORCED);
@@ -468,7 +466,7 @@ static void test_what_is_stopped_by_force_stays_down(void **state)
 static void test_stop_and_start_drop_a_planned_restart(void **state)
 {
     (void)state;
-    config.restart = VM_RESTART_ALWAYS;
+    slot->config->restart = VM_RESTART_ALWAYS;
     assert_int_equal(manager_start(slot), 0);
     end(STOP_RESET, 0);
     assert_false(manager_is_idle());
@@ -485,7 +483,7 @@ static void test_stop_and_start_drop_a_planned_restart(void **state)
 static void test_a_restart_for_which_there_is_no_memory_is_reported(void **state)
 {
     (void)state;
-    config.restart = VM_RESTART_ALWAYS;
+    slot->config->restart = VM_RESTART_ALWAYS;
     assert_int_equal(manager_start(slot), 0);
     end(STOP_RESET, 0);
     is_out_of_memory = true;
