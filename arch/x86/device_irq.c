@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86/device_irq.h"
 #include "arch/x86/trap.h"
+#include "kernel/heap.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/lock.h"
 #include "kernel/pcpu.h"
 
 #define VECTORS (VECTOR_DEVICE_LAST - VECTOR_DEVICE_FIRST + 1)
 
-/* Each CPU reads its own row, with no lock. */
-static struct device_irq *taken[PCPU_MAX][VECTORS];
+/* Each CPU reads its own row, with no lock. A row is made when it is needed, and stays. */
+static struct irq_row {
+    struct device_irq *irqs[VECTORS];
+} *rows[PCPU_MAX];
 static unsigned taken_count[PCPU_MAX];
 static struct lock lock; /* guards their changes */
 
@@ -28,36 +31,52 @@ static unsigned choose_cpu(uint64_t cpus)
     return best;
 }
 
+static struct irq_row *get_row(unsigned cpu)
+{
+    if (!rows[cpu])
+        __atomic_store_n(&rows[cpu], heap_alloc(sizeof *rows[cpu]), __ATOMIC_RELEASE);
+    return rows[cpu];
+}
+
+static int take_on(struct device_irq *irq, unsigned cpu)
+{
+    struct irq_row *row = cpu < PCPU_MAX ? get_row(cpu) : NULL;
+    unsigned n = 0;
+
+    if (!row)
+        return -ENOSPC;
+    while (row->irqs[n])
+        n++;
+    irq->cpu = cpu;
+    irq->vector = (uint8_t)(VECTOR_DEVICE_FIRST + n);
+    taken_count[cpu]++;
+    __atomic_store_n(&row->irqs[n], irq, __ATOMIC_RELEASE);
+    return 0;
+}
+
 int device_irq_take(struct device_irq *irq, uint64_t cpus)
 {
-    unsigned cpu, n = 0;
+    int error;
 
     lock_acquire(&lock);
-    cpu = choose_cpu(cpus);
-    if (cpu < PCPU_MAX) {
-        while (taken[cpu][n])
-            n++;
-        irq->cpu = cpu;
-        irq->vector = (uint8_t)(VECTOR_DEVICE_FIRST + n);
-        taken_count[cpu]++;
-        __atomic_store_n(&taken[cpu][n], irq, __ATOMIC_RELEASE);
-    }
+    error = take_on(irq, choose_cpu(cpus));
     lock_release(&lock);
-    return cpu < PCPU_MAX ? 0 : -ENOSPC;
+    return error;
 }
 
 void device_irq_release(struct device_irq *irq)
 {
     lock_acquire(&lock);
-    __atomic_store_n(&taken[irq->cpu][irq->vector - VECTOR_DEVICE_FIRST], NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&rows[irq->cpu]->irqs[irq->vector - VECTOR_DEVICE_FIRST], NULL, __ATOMIC_RELEASE);
     taken_count[irq->cpu]--;
     lock_release(&lock);
 }
 
 void device_irq_dispatch(unsigned vector)
 {
+    const struct irq_row *row = __atomic_load_n(&rows[this_pcpu()->id], __ATOMIC_ACQUIRE);
     const struct device_irq *irq =
-        __atomic_load_n(&taken[this_pcpu()->id][vector - VECTOR_DEVICE_FIRST], __ATOMIC_ACQUIRE);
+        row ? __atomic_load_n(&row->irqs[vector - VECTOR_DEVICE_FIRST], __ATOMIC_ACQUIRE) : NULL;
 
     if (irq) /* else it was on its way when its device was taken away */
         irq->handler(irq->context);
