@@ -14,7 +14,7 @@ void host_uart_use_interrupts(void (*receive)(const uint8_t *bytes, size_t count
 void host_uart_interrupt(void);
 
 /* The queue: a power of two. What it has no room for is lost. */
-#define HOST_UART_QUEUE_BYTES KIB(256)
+#define HOST_UART_QUEUE_BYTES KIB(128)
 size_t host_uart_room(void);
 /* Moves what the transmitter takes now. For who waits for room: with interrupts off nobody else may do it. */
 void host_uart_pump(void);
