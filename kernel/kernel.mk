@@ -16,7 +16,9 @@ KERNEL_ELF   := build/ringmaster.elf
 IS_CLANG := $(findstring clang,$(shell $(CC) --version))
 STACK_ALIGNMENT := $(if $(IS_CLANG),-mstack-alignment=8,-mpreferred-stack-boundary=3)
 
-KERNEL_CFLAGS := -std=gnu17 -Oz -g -I. -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+# Small is better than fast, but for what runs while guests do: see FAST.
+SMALL := -Oz $(if $(IS_CLANG),,-fno-inline-small-functions)
+KERNEL_CFLAGS := -std=gnu17 $(SMALL) -g -I. -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
     -mgeneral-regs-only $(STACK_ALIGNMENT) -fno-omit-frame-pointer -momit-leaf-frame-pointer -fno-asynchronous-unwind-tables -fno-common \
     -fstack-protector-strong -mstack-protector-guard=global -fno-strict-aliasing -fcf-protection=none \
     -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. \
@@ -31,7 +33,7 @@ KERNEL_C   := $(filter-out arch/x86/asm_offsets.c,$(KERNEL_C))
 KERNEL_ASM := $(wildcard boot/*.asm arch/x86/*.asm arch/x86/vmx/*.asm arch/x86/svm/*.asm)
 KERNEL_OBJ := $(KERNEL_C:%.c=$(KERNEL_BUILD)/%.o) $(KERNEL_BUILD)/font.o $(KERNEL_ASM:%.asm=$(KERNEL_BUILD)/%.asm.o)
 
-# Small is better than fast, but for what runs while guests do: exits, their devices, the scheduler.
+# What runs while guests do: exits, their devices, the scheduler.
 WARM_C := $(addprefix arch/x86/guest/,event.c gva.c hypercall.c mmio.c) \
           $(addprefix kernel/,run_share.c run_tree.c runqueue.c sched.c vcpu.c lib/string.c) \
           $(addprefix drivers/virt/,apic_bus.c ioapic.c lapic_posted.c virtio.c virtio_blk.c virtio_net.c virtqueue.c) \
@@ -43,7 +45,7 @@ HOT_C := arch/x86/vmx/vmx_exit.c arch/x86/svm/svm_exit.c arch/x86/guest/exit.c a
          drivers/virt/lapic.c drivers/virt/lapic_timer.c drivers/virt/lapic_regs.c drivers/virt/virtio_mmio.c \
          drivers/virt/uart.c
 # What aligns a loop is executed on the way into it.
-FAST := -O2 -falign-functions=1 -falign-loops=1 $(if $(IS_CLANG),,-falign-jumps=1 -falign-labels=1)
+FAST := -O2 -falign-functions=1 -falign-loops=1 $(if $(IS_CLANG),,-finline-small-functions -falign-jumps=1 -falign-labels=1)
 $(WARM_C:%.c=$(KERNEL_BUILD)/%.o): FILE_FLAGS := $(FAST)
 $(HOT_C:%.c=$(KERNEL_BUILD)/%.o): FILE_FLAGS := $(FAST) -fno-stack-protector
 
