@@ -91,3 +91,12 @@ void apic_self_ipi_and_wait(void)
     while (ipis == before)
         ;
 }
+
+void apic_ipi_and_wait(uint8_t destination)
+{
+    unsigned before = ipis;
+
+    apic_send_ipi(destination, APIC_ICR_ASSERT | IPI_VECTOR);
+    while (ipis == before)
+        ;
+}

@@ -67,7 +67,8 @@ void apic_timer_start(void (*handler)(struct interrupt_frame *));
 /* xAPIC mode: to the APIC with that id; command is the low half of the ICR. */
 void apic_send_ipi(uint8_t destination, uint32_t command);
 
-/* Sends an interrupt to this CPU and returns when its handler has run. */
+/* Sends an interrupt to this CPU and returns when its handler has run; the same to the one with that id, in xAPIC mode. */
 void apic_self_ipi_and_wait(void);
+void apic_ipi_and_wait(uint8_t destination);
 
 #endif

@@ -1,0 +1,1 @@
+$(eval $(call guest,bench-growth,interrupts64))

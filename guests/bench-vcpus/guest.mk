@@ -1,0 +1,1 @@
+$(eval $(call guest,bench-vcpus,smp64))
