@@ -11,7 +11,6 @@
 #include "kernel/lib/assert.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/format.h"
-#include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/pcpu.h"
 #include "kernel/vm.h"
@@ -21,7 +20,7 @@ static volatile bool someone_panics;
 /*
  * The symbols section, made by scripts/symbols out of the first link, by ascending address. A symbol is how far it lies
  * behind the one before, or behind text_start (16 bits), how many characters its name has in common with the one before (8),
- * and the rest of the name.
+ * and the rest of the name, whose last character has bit 7 set.
  */
 extern const uint32_t symbol_count __attribute__((weak));
 extern const uint8_t symbol_table[] __attribute__((weak));
@@ -33,11 +32,14 @@ extern const char text_start[], text_end[];
 /* From one symbol to the next: only in this order do the names become whole. */
 static const uint8_t *take_name(char name[SYMBOL_NAME_BYTES], const uint8_t *at)
 {
-    unsigned shared = at[2];
-    size_t rest = strlen((const char *)at + SYMBOL_HEAD_BYTES) + 1;
+    char *to = name + at[2];
 
-    memcpy(name + shared, at + SYMBOL_HEAD_BYTES, rest);
-    return at + SYMBOL_HEAD_BYTES + rest;
+    at += SYMBOL_HEAD_BYTES;
+    do
+        *to++ = (char)(*at & 0x7f);
+    while (!(*at++ & 0x80));
+    *to = '\0';
+    return at;
 }
 
 const char *panic_symbol(uint64_t address, uint64_t *offset)

@@ -32,7 +32,8 @@ static const struct {
     const char *name;
 } symbols[] = {{0x10, "first"}, {0x40, "fired"}, {0x41, "fire"}, {0x800, "last"}, {0x800, "lasting"}};
 
-const uint8_t symbol_table[] = "\x10\0\0first\0" "\x30\0\3ed\0" "\x01\0\4\0" "\xbf\x07\0last\0" "\0\0\4ing";
+/* The last character of a name has bit 7 set. */
+const uint8_t symbol_table[] = "\x10\0\0firs\xf4" "\x30\0\3e\xe4" "\x01\0\3\xe5" "\xbf\x07\0las\xf4" "\0\0\4in\xe7";
 const uint32_t symbol_count = ARRAY_SIZE(symbols);
 
 /* --- the CPU's part --- */
