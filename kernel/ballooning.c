@@ -80,7 +80,7 @@ void ballooning_init_device(struct vm *vm)
 {
     const struct balloon_memory memory = {has_room, release, restore, ask_for_flush, vm};
 
-    virtio_balloon_init(&vm->platform->balloon, &vm->mem, &memory, vm->config->free_page_reporting);
+    virtio_balloon_init(vm->platform->balloon, &vm->mem, &memory, vm->config->free_page_reporting);
 }
 
 void ballooning_free_pages(struct vm *vm)
@@ -112,7 +112,7 @@ void ballooning_collect(struct vm *vm)
             control_yield();
     }
     lock_acquire(&vm->device_lock);
-    virtio_balloon_flushed(&vm->platform->balloon);
+    virtio_balloon_flushed(vm->platform->balloon);
     lock_release(&vm->device_lock);
 }
 
@@ -137,7 +137,7 @@ int ballooning_set_target(struct vm *vm, uint64_t bytes)
     if (wanted > pages - missing && wanted - (pages - missing) > free_pages())
         return -ENOMEM;
     lock_acquire(&vm->device_lock);
-    virtio_balloon_set_target(&vm->platform->balloon, (uint32_t)(pages - wanted));
+    virtio_balloon_set_target(vm->platform->balloon, (uint32_t)(pages - wanted));
     lock_release(&vm->device_lock);
     return 0;
 }
@@ -159,6 +159,6 @@ void ballooning_get_memory(struct vm *vm, struct vm_memory *memory)
         return;
     memory->missing = READ_ONCE(vm->mem.pages->missing);
     lock_acquire(&vm->device_lock);
-    get_stats(&vm->platform->balloon, memory);
+    get_stats(vm->platform->balloon, memory);
     lock_release(&vm->device_lock);
 }

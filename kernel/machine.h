@@ -56,11 +56,11 @@ struct platform {
     unsigned transport_count;
     struct virtio_console console;
     struct virtio_rng rng;
-    struct virtio_blk disks[VM_DISKS_MAX];
+    struct virtio_blk *disks; /* as many as are described */
     struct ramdisk ramdisks[VM_DISKS_MAX];
-    struct virtio_balloon balloon;
+    struct virtio_balloon *balloon; /* NULL: it has none */
     bool balloon_wants_flush; /* atomic; see ballooning.h */
-    struct virtio_net nets[VM_NETS_MAX];
+    struct virtio_net *nets; /* as many as are described */
     struct switch_port *ports[VM_NETS_MAX]; /* where they are plugged in */
     struct virtio_vsock *vsock;             /* NULL: it has none */
     struct machine_shared *shared[VM_SHARED_MAX]; /* NULL: no more */

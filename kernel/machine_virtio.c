@@ -160,10 +160,25 @@ static int add_vsock(struct platform *p)
 
 static int add_balloon(struct platform *p)
 {
-    if (!p->vm->config->balloon)
+    if (!p->balloon)
         return 0;
     ballooning_init_device(p->vm);
-    return add_virtio(p, &p->balloon.device);
+    return add_virtio(p, &p->balloon->device);
+}
+
+/* Most VMs have few of what they could have many of. */
+static int make_room(struct platform *p)
+{
+    const struct vm_config *config = p->vm->config;
+    bool is_there = true;
+
+    if (config->disk_count)
+        is_there &= (p->disks = heap_alloc(config->disk_count * sizeof *p->disks)) != NULL;
+    if (config->net_count)
+        is_there &= (p->nets = heap_alloc(config->net_count * sizeof *p->nets)) != NULL;
+    if (config->balloon)
+        is_there &= (p->balloon = heap_alloc(sizeof *p->balloon)) != NULL;
+    return is_there ? 0 : machine_refuse(p->vm, "no memory for its virtio devices");
 }
 
 int machine_make_virtio(struct vm *vm, const struct boot_info *boot, struct random *random)
@@ -171,8 +186,10 @@ int machine_make_virtio(struct vm *vm, const struct boot_info *boot, struct rand
     struct platform *p = vm->platform;
     struct entropy_source entropy = random_entropy_source(random);
     struct chardev output = {machine_virtio_output, p};
-    int error;
+    int error = make_room(p);
 
+    if (error)
+        return error;
     virtio_console_init(&p->console, &vm->mem, &output);
     virtio_rng_init(&p->rng, &vm->mem, &entropy);
     error = add_virtio(p, &p->console.device);
@@ -200,4 +217,7 @@ void machine_free_virtio(struct platform *p)
     for (unsigned i = 0; i < VM_DISKS_MAX; i++)
         while (ramdisk_revert_some(&p->ramdisks[i]))
             control_yield();
+    heap_free(p->disks);
+    heap_free(p->nets);
+    heap_free(p->balloon);
 }
