@@ -359,33 +359,35 @@ static void when_idle(void)
     arch_power_off(status);
 }
 
-static void start_vm(struct vm_config *c)
-{
-    struct vm_slot *slot;
-
-    if (manager_add(c, &slot) != 0)
-        vm_config_refuse(c, "no memory for it");
-    else if (manager_start(slot) == 0)
-        return;
-    else
-        c = slot->config;
-    manager_refused(c);
-}
-
 /* The manager keeps what there is; the room for all that there could be is given back. */
-static void start_vms(void)
+static void read_vm_configs(void)
 {
     const unsigned order = page_order_for(VM_CONFIGS_MAX * sizeof(struct vm_config));
     struct vm_config_set set = {.capacity = VM_CONFIGS_MAX};
+    struct vm_slot *slot;
     hpa_t room;
 
     if (page_alloc_zeroed(order, &room) != 0)
         panic("no memory to read the descriptions of VMs in");
     set.vms = phys_to_virt(room);
     vm_config_read_boot(&set, &boot);
-    for (unsigned i = 0; i < set.count; i++)
-        start_vm(&set.vms[i]);
+    for (unsigned i = 0; i < set.count; i++) {
+        if (manager_add(&set.vms[i], &slot) == 0)
+            continue;
+        vm_config_refuse(&set.vms[i], "no memory for it");
+        manager_refused(&set.vms[i]);
+    }
     page_free(room, order);
+}
+
+static void start_vms(void)
+{
+    struct vm_slot *slot;
+
+    read_vm_configs();
+    for (unsigned i = 0; (slot = manager_slot(i)); i++)
+        if (manager_start(slot) != 0)
+            manager_refused(slot->config);
 }
 
 static bool draw_screen(void)
