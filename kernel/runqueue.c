@@ -137,7 +137,7 @@ static void release_throttled(struct runqueue *rq, uint64_t now)
 {
     struct sched_entity *e;
 
-    while ((e = run_tree_first(&rq->throttled)) && e->cap_period_end <= now) {
+    while (rq->throttled.count && (e = run_tree_first(&rq->throttled))->cap_period_end <= now) {
         run_tree_remove(&rq->throttled, e);
         replenish(rq, e, now);
         if (is_exhausted(e))
@@ -159,7 +159,7 @@ static void throttle_current(struct runqueue *rq, uint64_t now)
 
 /* --- what the scheduler asks --- */
 
-void runqueue_init(struct runqueue *rq, unsigned cpu, const struct sched_params *params)
+COLD void runqueue_init(struct runqueue *rq, unsigned cpu, const struct sched_params *params)
 {
     ASSERT(params->slice_min >= SCHED_SLICE_MIN && params->slice_min <= params->slice);
     ASSERT(params->slice <= SCHED_SLICE_MAX && params->run_min <= params->slice_min);
@@ -241,8 +241,10 @@ static uint64_t undisturbed_ticks(struct runqueue *rq, const struct sched_entity
     return was_interrupted ? rq->params.run_min : 0;
 }
 
+/* Takes out before it puts in: of two that take turns the tree never has more than one. */
 static void switch_to(struct runqueue *rq, struct sched_entity *next, uint64_t now)
 {
+    run_tree_remove(&rq->ready, next);
     if (rq->current) {
         rq->current->since = now;
         rq->was_interrupted |= next->is_woken;
@@ -250,7 +252,6 @@ static void switch_to(struct runqueue *rq, struct sched_entity *next, uint64_t n
     }
     rq->undisturbed_until = now + undisturbed_ticks(rq, next);
     next->is_woken = false;
-    run_tree_remove(&rq->ready, next);
     count_wait(next, now);
     next->state = ENTITY_CURRENT;
     next->charged_at = now;
@@ -305,8 +306,8 @@ bool runqueue_must_switch(struct runqueue *rq, uint64_t now)
 
 uint64_t runqueue_next_event(const struct runqueue *rq)
 {
-    const struct sched_entity *e = rq->current, *throttled = run_tree_first(&rq->throttled);
-    uint64_t event = throttled ? throttled->cap_period_end : UINT64_MAX;
+    const struct sched_entity *e = rq->current;
+    uint64_t event = rq->throttled.count ? run_tree_first(&rq->throttled)->cap_period_end : UINT64_MAX;
 
     if (rq->ready.count && !e)
         return 0;
@@ -355,7 +356,7 @@ static void apply_cpus(struct sched_entity *e, uint64_t cpus)
     e->cpus = cpus ? cpus : ~(uint64_t)0;
 }
 
-void sched_entity_init(struct sched_entity *e, unsigned weight, unsigned cap, uint64_t cpus)
+COLD void sched_entity_init(struct sched_entity *e, unsigned weight, unsigned cap, uint64_t cpus)
 {
     *e = (struct sched_entity){.state = ENTITY_OFF};
     run_share_set_weight(e, weight);
@@ -363,7 +364,7 @@ void sched_entity_init(struct sched_entity *e, unsigned weight, unsigned cap, ui
     apply_cpus(e, cpus);
 }
 
-void sched_entity_set_weight(struct sched_entity *e, unsigned weight, uint64_t now)
+COLD void sched_entity_set_weight(struct sched_entity *e, unsigned weight, uint64_t now)
 {
     struct runqueue *rq = e->queue;
     enum sched_entity_state state = e->state;
@@ -383,7 +384,7 @@ void sched_entity_set_weight(struct sched_entity *e, unsigned weight, uint64_t n
         insert_ready(rq, e);
 }
 
-void sched_entity_set_cap(struct sched_entity *e, unsigned cap, uint64_t now)
+COLD void sched_entity_set_cap(struct sched_entity *e, unsigned cap, uint64_t now)
 {
     struct runqueue *rq = e->queue;
 

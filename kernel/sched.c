@@ -143,14 +143,14 @@ uint64_t sched_run_ticks(const struct task *task)
     return ticks;
 }
 
-void task_init(struct task *task, struct vcpu *vcpu, unsigned weight, unsigned cap, uint64_t cpus)
+COLD void task_init(struct task *task, struct vcpu *vcpu, unsigned weight, unsigned cap, uint64_t cpus)
 {
     *task = (struct task){.vcpu = vcpu, .state = TASK_OUT};
     task->cpus = vcpu ? (cpus ? cpus : UINT64_MAX) & guest_cpus : BIT(this_pcpu()->id);
     sched_entity_init(&task->entity, weight, cap, task->cpus);
 }
 
-int sched_add(struct task *task)
+COLD int sched_add(struct task *task)
 {
     struct pcpu *cpu;
 
@@ -171,10 +171,14 @@ static void offer_to_idle(uint64_t cpus)
         arch_kick(idle->id);
 }
 
+/* Its own CPU is the only one that changes the mask: no lock to see that it is this one already. */
 static void set_cpus(struct task *task, uint64_t cpus)
 {
-    struct pcpu *cpu = lock_queue_of(task);
+    struct pcpu *cpu;
 
+    if (task->entity.cpus == cpus)
+        return;
+    cpu = lock_queue_of(task);
     sched_entity_set_cpus(&task->entity, cpus);
     lock_release(&cpu->queue_lock);
 }
@@ -394,7 +398,7 @@ bool sched_must_switch(void)
     return must;
 }
 
-void sched_synchronize(void)
+COLD void sched_synchronize(void)
 {
     for (unsigned i = 0; i < pcpu_count; i++) {
         struct pcpu *cpu = &pcpus[i];
@@ -408,7 +412,7 @@ void sched_synchronize(void)
     }
 }
 
-void sched_init(void)
+COLD void sched_init(void)
 {
     uint64_t slice_min = MAX(clock_ticks_from_ns(SLICE_MIN_NS), SCHED_SLICE_MIN); /* some emulators' TSC is slow */
     const struct sched_params params = {

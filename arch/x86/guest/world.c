@@ -47,7 +47,8 @@ static void load_extended(struct vcpu *vcpu)
     }
     xsetbv0(vcpu->cpuid->xcr0_allowed);
     __asm__ volatile("xrstor64 (%0)" : : "r"(vcpu->xsave_area), "a"(~0u), "d"(~0u) : "memory");
-    xsetbv0(vcpu->xcr0);
+    if (vcpu->xcr0 != vcpu->cpuid->xcr0_allowed)
+        xsetbv0(vcpu->xcr0);
 }
 
 /* All components, whatever the guest's XCR0 enables at the moment: a disabled one keeps its content. */
@@ -58,7 +59,8 @@ static void save_extended(struct vcpu *vcpu)
         return;
     }
     cr_adopt_xcr0(vcpu);
-    xsetbv0(vcpu->cpuid->xcr0_allowed);
+    if (vcpu->xcr0 != vcpu->cpuid->xcr0_allowed)
+        xsetbv0(vcpu->cpuid->xcr0_allowed);
     __asm__ volatile("xsave64 (%0)" : : "r"(vcpu->xsave_area), "a"(~0u), "d"(~0u) : "memory");
 }
 
@@ -79,8 +81,10 @@ void world_reset(struct vcpu *vcpu)
 
 void world_load(struct vcpu *vcpu)
 {
+    const unsigned count = switched_count();
+
     speculation_barrier(vcpu);
-    for (unsigned i = 0; i < switched_count(); i++)
+    for (unsigned i = 0; i < count; i++)
         if (rdmsr(switched[i].index) != *slot(vcpu, i))
             wrmsr(switched[i].index, *slot(vcpu, i));
     vcpu_ops->set(vcpu, VCPU_CR2, vcpu->cr2);
@@ -94,8 +98,10 @@ void world_load(struct vcpu *vcpu)
 
 void world_save(struct vcpu *vcpu)
 {
+    const unsigned count = switched_count();
+
     save_extended(vcpu);
-    for (unsigned i = 0; i < switched_count(); i++)
+    for (unsigned i = 0; i < count; i++)
         *slot(vcpu, i) = rdmsr(switched[i].index);
     vcpu->cr2 = vcpu_ops->get(vcpu, VCPU_CR2);
     vcpu->dr[0] = read_dr0();
