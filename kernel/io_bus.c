@@ -11,7 +11,7 @@ static unsigned widths_up_to(uint64_t size)
     return size >= 8 ? IO_WIDTH_ANY : size >= 4 ? 7u : size >= 2 ? 3u : 1u;
 }
 
-int io_bus_add(struct io_bus *bus, const struct io_region *region)
+COLD int io_bus_add(struct io_bus *bus, const struct io_region *region)
 {
     if (bus->frozen)
         return -EBUSY;
@@ -28,7 +28,7 @@ int io_bus_add(struct io_bus *bus, const struct io_region *region)
     return 0;
 }
 
-void io_bus_freeze(struct io_bus *bus)
+COLD void io_bus_freeze(struct io_bus *bus)
 {
     for (unsigned i = 1; i < bus->count; i++) {
         struct io_region moving = bus->regions[i];

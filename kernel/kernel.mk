@@ -24,7 +24,7 @@ KERNEL_CFLAGS := -std=gnu17 $(SMALL) -g -I. -ffreestanding -fno-pic -fno-pie -mc
     -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. \
     -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wmissing-prototypes -Wstrict-prototypes \
     -Wundef -Wvla
-KERNEL_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none -T linker.ld
+KERNEL_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --sort-section=alignment --build-id=none -T linker.ld
 
 KERNEL_C   := $(wildcard kernel/*.c kernel/lib/*.c arch/x86/*.c arch/x86/guest/*.c arch/x86/vmx/*.c arch/x86/svm/*.c \
                          drivers/host/*.c drivers/net/*.c drivers/virt/*.c)
@@ -34,15 +34,15 @@ KERNEL_ASM := $(wildcard boot/*.asm arch/x86/*.asm arch/x86/vmx/*.asm arch/x86/s
 KERNEL_OBJ := $(KERNEL_C:%.c=$(KERNEL_BUILD)/%.o) $(KERNEL_BUILD)/font.o $(KERNEL_ASM:%.asm=$(KERNEL_BUILD)/%.asm.o)
 
 # What runs while guests do: exits, their devices, the scheduler.
-WARM_C := $(addprefix arch/x86/guest/,event.c gva.c hypercall.c mmio.c) \
-          $(addprefix kernel/,run_share.c run_tree.c runqueue.c sched.c vcpu.c lib/string.c) \
-          $(addprefix drivers/virt/,apic_bus.c ioapic.c lapic_posted.c virtio.c virtio_blk.c virtio_net.c virtqueue.c) \
-          $(addprefix drivers/net/,offload.c switch.c) kernel/ramdisk.c arch/x86/vmx/vmx_ops.c arch/x86/svm/svm_ops.c
+WARM_C := $(addprefix arch/x86/guest/,event.c gva.c hypercall.c mmio.c speculation.c world.c) \
+          $(addprefix kernel/,runqueue.c sched.c vcpu.c lib/string.c) \
+          $(addprefix drivers/virt/,lapic_posted.c virtio.c virtio_blk.c virtio_net.c virtqueue.c) \
+          $(addprefix drivers/net/,offload.c) kernel/ramdisk.c arch/x86/clock.c arch/x86/vmx/vmx_ops.c arch/x86/svm/svm_ops.c
 # Of these on the path of every exit, where a canary costs seven instructions a function. Not what parses hostile input:
 # the walk, the emulator and the rings keep theirs.
-HOT_C := arch/x86/vmx/vmx_exit.c arch/x86/svm/svm_exit.c arch/x86/guest/exit.c arch/x86/guest/io.c arch/x86/guest/msr.c arch/x86/guest/access.c \
+HOT_C := arch/x86/vmx/vmx_exit.c arch/x86/svm/svm_exit.c arch/x86/guest/exit.c arch/x86/guest/io.c arch/x86/guest/msr.c \
          kernel/guest_mem.c kernel/io_bus.c kernel/timer.c \
-         drivers/virt/lapic.c drivers/virt/lapic_timer.c drivers/virt/lapic_regs.c drivers/virt/virtio_mmio.c \
+         drivers/virt/lapic.c drivers/virt/lapic_timer.c drivers/virt/virtio_mmio.c \
          drivers/virt/uart.c
 # What aligns a loop is executed on the way into it.
 FAST := -O2 -falign-functions=1 -falign-loops=1 $(if $(IS_CLANG),,-finline-small-functions -falign-jumps=1 -falign-labels=1)

@@ -61,7 +61,7 @@ void vm_stop(struct vm *vm, enum stop_reason reason)
 }
 
 /* Of several vCPUs that crash at once the first one is heard. */
-void vcpu_crash(struct vcpu *vcpu, enum stop_reason reason, const char *why, ...)
+COLD void vcpu_crash(struct vcpu *vcpu, enum stop_reason reason, const char *why, ...)
 {
     struct vm *vm = vcpu->vm;
     va_list args;

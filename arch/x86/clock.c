@@ -162,7 +162,7 @@ static const struct {
     uint64_t (*measure)(const struct acpi_info *acpi);
 } references[] = {{"PM timer", against_pm_timer}, {"HPET", against_hpet}, {"PIT", against_pit}};
 
-void clock_init(const struct acpi_info *acpi)
+COLD void clock_init(const struct acpi_info *acpi)
 {
     const char *name = "nothing: no reference counts, assuming 1 GHz";
 

@@ -266,8 +266,7 @@ static inline bool is_canonical(uint64_t gva, unsigned root_shift)
     return (uint64_t)((int64_t)(gva << spare) >> spare) == gva;
 }
 
-/* Out of line, to keep its registers and its stack frame out of the short cut. */
-static __attribute__((noinline)) int translate_any(const struct gva_context *ctx, uint64_t gva,
+static COLD int translate_any(const struct gva_context *ctx, uint64_t gva,
                                                    enum access access, gpa_t *out,
                                                    uint32_t *error_code)
 {
@@ -390,7 +389,7 @@ static int fetch_piece(const struct gva_context *ctx, struct gva_fault *fault, v
     return 0;
 }
 
-size_t gva_fetch(const struct gva_context *ctx, gva_t gva, void *buffer, size_t size,
+COLD size_t gva_fetch(const struct gva_context *ctx, gva_t gva, void *buffer, size_t size,
                  struct gva_fault *fault)
 {
     size_t done = 0;

@@ -61,7 +61,7 @@ static int alloc_region(hpa_t *region)
     return error;
 }
 
-static int vmx_cpu_enable(void)
+static COLD int vmx_cpu_enable(void)
 {
     hpa_t *region = &vmxon_regions[this_pcpu()->id];
     int error = unlock_vmx();
@@ -138,7 +138,7 @@ static void free_vpid(uint16_t vpid)
 
 /* --- life of a vCPU --- */
 
-static void vmx_vcpu_destroy(struct vcpu *vcpu)
+static COLD void vmx_vcpu_destroy(struct vcpu *vcpu)
 {
     struct vmx_vcpu *v = vmx_of(vcpu);
 
@@ -186,7 +186,7 @@ static int make_parts(struct vcpu *vcpu)
 }
 
 /* A page of I/O bitmap full of ones makes every port exit. */
-static int vmx_vcpu_create(struct vcpu *vcpu)
+static COLD int vmx_vcpu_create(struct vcpu *vcpu)
 {
     struct vmx_vcpu *v = heap_alloc(sizeof *v);
     int error;
