@@ -309,7 +309,7 @@ static void test_a_long_rep_takes_several_exits(void **state)
     vcpu->gpr[GPR_RCX] = 1000;
     for (unsigned i = 0; i < 1000; i++)
         f.ram[DATA_AT + i] = (uint8_t)(i * 3);
-    while (string(REP OUTSB, 1) == VERDICT_RESUME) {
+    while (string(REP OUTSB, 1) == VERDICT_LEAVE) {
         fake_vcpu_assert_nothing_raised(&f);
         assert_int_equal(vcpu->gpr[GPR_RSI] + vcpu->gpr[GPR_RCX], DATA_AT + 1000);
         exits++;
@@ -326,7 +326,7 @@ static void test_an_endless_rep_returns(void **state)
     enter_long_mode(true);
     vcpu->gpr[GPR_RSI] = DATA_AT;
     vcpu->gpr[GPR_RCX] = UINT64_MAX;
-    assert_int_equal(string(REP OUTSB, 1), VERDICT_RESUME);
+    assert_int_equal(string(REP OUTSB, 1), VERDICT_LEAVE);
     assert_true(f.port_writes <= 256);
     assert_int_equal(vcpu->gpr[GPR_RCX], UINT64_MAX - f.port_writes);
 }
@@ -537,7 +537,7 @@ static void test_a_trap_flag_traps_between_iterations(void **state)
     f.registers[VCPU_RFLAGS] |= RFLAGS_TF;
     vcpu->gpr[GPR_RSI] = DATA_AT;
     vcpu->gpr[GPR_RCX] = 2;
-    assert_int_equal(string(REP OUTSB, 1), VERDICT_RESUME);
+    assert_int_equal(string(REP OUTSB, 1), VERDICT_LEAVE);
     assert_int_equal(f.port_writes, 1);
     assert_int_equal(vcpu->gpr[GPR_RCX], 1);
     fake_vcpu_assert_raised(&f, X86_DB);

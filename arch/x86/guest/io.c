@@ -156,7 +156,7 @@ static enum verdict repeat(struct string_io *s)
         return VERDICT_NEXT;
     if (is_stepping) /* a trap flag traps between iterations, too */
         event_raise_debug(s->vcpu, DR6_BS);
-    return VERDICT_RESUME;
+    return VERDICT_LEAVE; /* a long string is no way to keep the CPU, not even where its IF holds interrupts off */
 }
 
 static COLD enum verdict handle_string(struct vcpu *vcpu, const struct vcpu_exit *exit)

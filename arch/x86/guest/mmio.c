@@ -66,7 +66,7 @@ static enum verdict verdict_of(struct vcpu *vcpu, enum emulate_result result, ui
 {
     if (result == EMULATE_AGAIN && (rflags & RFLAGS_TF))
         event_raise_debug(vcpu, DR6_BS);
-    return result == EMULATE_DONE ? VERDICT_NEXT : VERDICT_RESUME;
+    return result == EMULATE_DONE ? VERDICT_NEXT : result == EMULATE_AGAIN ? VERDICT_LEAVE : VERDICT_RESUME;
 }
 
 static __attribute__((noinline)) enum verdict execute(struct mmio *m, const struct instruction *insn, uint64_t rip)
