@@ -9,7 +9,7 @@
 struct vmx_vcpu {
     hpa_t vmcs;
     uint32_t *msr_bitmap_page; /* where the hypervisor sees msr_bitmap */
-    hpa_t msr_bitmap, io_bitmap_a, io_bitmap_b, virtual_apic, apic_access;
+    hpa_t msr_bitmap, virtual_apic, apic_access;
     bool is_launched;
     uint16_t vpid;
     unsigned last_cpu; /* where it was loaded last; PCPU_MAX: nowhere */
@@ -18,6 +18,8 @@ struct vmx_vcpu {
     uint32_t proc_controls, proc2_controls; /* as they stand in the VMCS: spares VMREADs */
     uint64_t eoi_bitmap[4];
 };
+
+extern hpa_t vmx_io_bitmap;
 
 static inline struct vmx_vcpu *vmx_of(const struct vcpu *vcpu)
 {

@@ -61,12 +61,32 @@ static int alloc_region(hpa_t *region)
     return error;
 }
 
+/*
+ * Full of ones, so that every port exits: both bitmaps of every vCPU. (Bochs reads a byte beyond the end for the last
+ * ports, and takes it for an APIC access if that page follows: it does not, as the VMXON region does.)
+ */
+hpa_t vmx_io_bitmap;
+
+/* The boot CPU is the first to come here. */
+static COLD int make_io_bitmap(void)
+{
+    int error;
+
+    if (vmx_io_bitmap.value)
+        return 0;
+    error = page_alloc(PAGE_ORDER_4K, &vmx_io_bitmap);
+    if (!error)
+        memset(phys_to_virt(vmx_io_bitmap), 0xff, PAGE_SIZE);
+    return error;
+}
+
 static COLD int vmx_cpu_enable(void)
 {
     hpa_t *region = &vmxon_regions[this_pcpu()->id];
     int error = unlock_vmx();
 
     vmx_check_exit_rows();
+    error = error ? error : make_io_bitmap();
     if (!error)
         error = alloc_region(region);
     if (error)
@@ -98,7 +118,7 @@ static void vmx_cpu_disable(void)
 /* Pages of a vCPU, allocated and freed by table. */
 static hpa_t *vcpu_page(struct vmx_vcpu *v, unsigned i)
 {
-    hpa_t *const pages[] = {&v->vmcs, &v->msr_bitmap, &v->io_bitmap_a, &v->io_bitmap_b};
+    hpa_t *const pages[] = {&v->vmcs, &v->msr_bitmap};
 
     return i < ARRAY_SIZE(pages) ? pages[i] : NULL;
 }
@@ -185,7 +205,6 @@ static int make_parts(struct vcpu *vcpu)
     return error ? error : make_apic_access(vcpu);
 }
 
-/* A page of I/O bitmap full of ones makes every port exit. */
 static COLD int vmx_vcpu_create(struct vcpu *vcpu)
 {
     struct vmx_vcpu *v = heap_alloc(sizeof *v);
@@ -198,8 +217,6 @@ static COLD int vmx_vcpu_create(struct vcpu *vcpu)
     if (error)
         return error;
     put_le32(phys_to_virt(v->vmcs), vmx_caps.revision);
-    memset(phys_to_virt(v->io_bitmap_a), 0xff, PAGE_SIZE);
-    memset(phys_to_virt(v->io_bitmap_b), 0xff, PAGE_SIZE);
     v->msr_bitmap_page = phys_to_virt(v->msr_bitmap);
     v->virtual_apic = virt_to_phys(vcpu->lapic->page);
     v->eptp = ept_pointer(vcpu->vm->stage2->root, false);
