@@ -118,6 +118,7 @@ static int alloc_page(const struct guest_mem_slot *slot, gpa_t address, hpa_t *p
     *page = virt_to_phys(slot->host + (address.value - slot->base.value));
     if (page_take(*page) != 0 && page_alloc(PAGE_ORDER_4K, page) != 0)
         return -ENOMEM;
+    page_mark_guests(*page, PAGE_ORDER_4K);
     memset(phys_to_virt(*page), 0, PAGE_SIZE);
     return 0;
 }

@@ -49,6 +49,7 @@ static const struct config_key keys[] = {
     FLAG(preemption_timer, "end time slices by the preemption timer"),
     CHOICE("iommu", iommu, off_on, "confine devices by the IOMMU where there is one"),
     CHOICE("mitigations", mitigations, mitigation_choices, "hide from a guest what the CPU keeps of others, if it does"),
+    FLAG(audit, "whenever a VM has ended, look whether each has only what is its own"),
     FLAG(unsafe_dma, "allow passthrough where no IOMMU confines it"),
 };
 /* clang-format on */
@@ -70,6 +71,7 @@ static const struct host_config defaults = {
     .preemption_timer = true,
     .iommu = 1,
     .mitigations = 1,
+    .audit = false,
     .unsafe_dma = false,
 };
 

@@ -37,6 +37,7 @@ struct host_config {
     bool preemption_timer;
     unsigned iommu; /* 0: not used, though it may be there */
     unsigned mitigations; /* 0: none, whatever the CPU needs; see arch/x86/guest/speculation.h */
+    bool audit; /* look at what every VM reaches whenever one has ended */
     bool unsafe_dma; /* may a guest do DMA with no IOMMU between? */
 };
 

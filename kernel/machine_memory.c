@@ -27,6 +27,7 @@ static int add_extent(struct vm *vm, uint64_t gpa, uint64_t wanted, uint64_t *go
     while (page_alloc(order, &block) != 0)
         if (order-- == 0)
             return -ENOMEM;
+    page_mark_guests(block, order);
     *got = PAGE_SIZE << order;
     control_zero(phys_to_virt(block), *got);
     if (stage2_map(vm->stage2, GPA(gpa), block, *got) == 0 &&

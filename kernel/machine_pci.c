@@ -370,3 +370,28 @@ void machine_pci_init(void)
     if (iommu_ops)
         poll(NULL);
 }
+
+/* --- audits --- */
+
+static bool has_memory(const struct pci_function *f, hpa_t hpa, uint64_t size)
+{
+    for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
+        const struct pci_bar *bar = &f->bars[i];
+
+        if (bar->kind >= PCI_BAR_MEMORY && hpa.value >= bar->address &&
+            range_fits(hpa.value - bar->address, size, ALIGN_UP(bar->size, PAGE_SIZE)))
+            return true;
+    }
+    return false;
+}
+
+bool machine_pci_is_own(const struct vm *vm, hpa_t hpa, uint64_t size)
+{
+    for (unsigned i = 0; i < vm->config->device_count; i++) {
+        const struct pci_function *f = pci_find(vm->config->devices[i]);
+
+        if (f && has_memory(f, hpa, size))
+            return true;
+    }
+    return false;
+}

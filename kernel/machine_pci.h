@@ -39,6 +39,9 @@ bool machine_pci_has_high_window(const struct vm *vm);
 MUST_CHECK int machine_pci_detach(struct vm *vm);
 void machine_pci_free(struct vm *vm);
 
+/* Is all of that the memory of a device that vm was given? By its description. */
+bool machine_pci_is_own(const struct vm *vm, hpa_t hpa, uint64_t size);
+
 /* Any CPU: a device has done too often what it may not do. */
 void machine_pci_on_fault(const struct iommu_fault *fault);
 

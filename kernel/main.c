@@ -39,6 +39,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/machine.h"
+#include "kernel/machine_audit.h"
 #include "kernel/machine_net.h"
 #include "kernel/machine_pci.h"
 #include "kernel/manager.h"
@@ -417,6 +418,7 @@ static NORETURN void control_main(void)
     shell_init();
     machine_pci_init();
     machine_net_init();
+    machine_audit_init(config.audit);
     start_vms();
     console_introduce_guests();
     for (bool was_idle = false;; control_wait()) {

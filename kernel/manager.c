@@ -38,6 +38,8 @@ static struct random *entropy;
 static struct timer restart_timer;
 static bool any_failed;
 
+void (*manager_before_destroy)(void);
+
 static const char *const state_names[VM_STATES] = {
     [VM_EMPTY] = "empty", [VM_CREATED] = "created", [VM_RUNNING] = "running", [VM_PAUSED] = "paused",
     [VM_STOPPING] = "stopping",
@@ -244,6 +246,8 @@ static bool finish(struct vm_slot *slot)
     print_last_words(vm);
     report_stop(vm);
     slot->last_reason = vm->stop_reason;
+    if (manager_before_destroy)
+        manager_before_destroy();
     any_failed |= !ended_well;
     destroy(slot);
     return ended_well;

@@ -37,6 +37,9 @@ struct random;
 /* Where images and entropy come from; both stay. */
 void manager_init(const struct boot_info *info, struct random *random);
 
+/* Called with each VM that has ended, while all of it is still there; NULL: nobody wants to look. */
+extern void (*manager_before_destroy)(void);
+
 /* In the control thread, whenever it was woken: takes apart VMs that have ended, restarts those that are due. */
 void manager_run(void);
 /* No VM runs, is paused or will start again. */

@@ -17,10 +17,11 @@
 #define LOW_PAGES  (MIB(1) >> PAGE_SHIFT)
 #define NO_PAGE    0u /* page 0 is nobody's: the BIOS keeps its data there, and it reads as "none" */
 
-/* A byte of the notes: the kind of block that starts at the page, or'ed with its order. */
+/* A byte of the notes: the kind of block that starts at the page, or'ed with its order; of a used one, whose it is. */
 #define NOTE_INSIDE 0x00u /* no block starts here */
 #define NOTE_FREE   0x40u
 #define NOTE_USED   0x80u
+#define NOTE_GUESTS 0x20u
 #define NOTE_ORDER  0x1fu
 _Static_assert(PAGE_ORDER_MAX <= NOTE_ORDER, "a note has room for every order");
 
@@ -327,7 +328,7 @@ static void check_is_used(uint64_t page, unsigned order)
         panic("page: %#lx is freed twice", page << PAGE_SHIFT);
     if (*note == NOTE_INSIDE)
         panic("page: %#lx is freed, but no allocated block starts there", page << PAGE_SHIFT);
-    if (*note != (NOTE_USED | order))
+    if ((*note & ~NOTE_GUESTS) != (NOTE_USED | order))
         panic("page: %#lx was allocated with order %u, is freed with %u", page << PAGE_SHIFT,
               *note & NOTE_ORDER, order);
 }
@@ -365,8 +366,54 @@ void page_split(hpa_t block, unsigned order)
     ASSERT(IS_ALIGNED(block.value, PAGE_SIZE));
     lock_acquire(&page_lock);
     check_is_used(page, order);
-    memset(find_note(page), NOTE_USED, BIT(order));
+    memset(find_note(page), NOTE_USED | (*find_note(page) & NOTE_GUESTS), BIT(order));
     lock_release(&page_lock);
+}
+
+void page_mark_guests(hpa_t block, unsigned order)
+{
+    uint64_t page = block.value >> PAGE_SHIFT;
+
+    lock_acquire(&page_lock);
+    check_is_used(page, order);
+    *find_note(page) |= NOTE_GUESTS;
+    lock_release(&page_lock);
+}
+
+/* The first page behind the guest's block that the page is in; the page itself: it is in none. */
+static uint64_t end_of_guests_block(uint64_t page)
+{
+    for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++) {
+        uint64_t block = page & ~(BIT(order) - 1);
+        const uint8_t *note = find_note(block);
+
+        if (note && *note == (NOTE_USED | NOTE_GUESTS | order))
+            return block + BIT(order);
+    }
+    return page;
+}
+
+bool page_is_guests(hpa_t start, uint64_t size_bytes)
+{
+    uint64_t page = start.value >> PAGE_SHIFT, end = (start.value + size_bytes + PAGE_SIZE - 1) >> PAGE_SHIFT, next = page;
+
+    lock_acquire(&page_lock);
+    for (; page < end; page = next) {
+        next = end_of_guests_block(page);
+        if (next == page)
+            break;
+    }
+    lock_release(&page_lock);
+    return page >= end;
+}
+
+hpa_t page_end(void)
+{
+    uint64_t end = 0;
+
+    for (unsigned i = 0; i < range_count; i++)
+        end = MAX(end, ranges[i].first + ranges[i].count);
+    return page_address(end);
 }
 
 void page_get_stats(struct page_stats *stats)

@@ -51,6 +51,14 @@ void page_free(hpa_t block, unsigned order);
 /* What was allocated as one block is from now on blocks of one page each, to be freed one by one. */
 void page_split(hpa_t block, unsigned order);
 
+/* An allocated block is a guest's from now on, until it is freed: what no mark is on is the hypervisor's own. */
+void page_mark_guests(hpa_t block, unsigned order);
+/* Is every page of it in an allocated block with that mark? For audits. */
+bool page_is_guests(hpa_t start, uint64_t size_bytes);
+
+/* No page that can be allocated lies here or above. */
+hpa_t page_end(void);
+
 void page_get_stats(struct page_stats *stats);
 
 /* The smallest order whose block holds size_bytes; more than PAGE_ORDER_MAX if there is none. */

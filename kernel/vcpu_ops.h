@@ -43,6 +43,9 @@ struct event {
 
 enum event_window { WINDOW_INTERRUPT, WINDOW_NMI, WINDOWS };
 
+/* What a vCPU does without an exit. */
+enum passed { PASSED_PORT, PASSED_MSR_READ, PASSED_MSR_WRITE };
+
 struct vcpu_ops {
     const char *name;
     /* run() switches STAR, LSTAR, CSTAR, FMASK and KERNEL_GS_BASE; else they stay in the CPU while the vCPU has it. */
@@ -97,6 +100,18 @@ struct vcpu_ops {
 
     /* For a dump: up to count values that nothing above can say; returns how many. */
     unsigned (*describe)(struct vcpu *vcpu, struct named_value *values, unsigned count);
+
+    /*
+     * For audits, of a vCPU that holds still: calls visit for each port and MSR that makes no exit, by the bitmaps as
+     * hardware reads them; returns how many bits it looked at. 0: hardware would not look at them, or at other tables
+     * than the VM's.
+     */
+    uint64_t (*visit_passed)(const struct vcpu *vcpu, void (*visit)(void *context, enum passed what, uint32_t index),
+                             void *context);
+    /* Is it the virtual APIC's register that such an access comes to? */
+    bool (*serves_msr)(const struct vcpu *vcpu, enum passed what, uint32_t index);
+    /* The page behind the guest's local APIC, that the CPU recognises and never reaches; 0: there is none. */
+    hpa_t (*apic_page)(const struct vm *vm);
 };
 
 /* The engine of this machine. */

@@ -355,6 +355,11 @@ static inline const struct msr_row *find(uint32_t index)
     return likely(index < DIRECT_MSRS) ? &rows[direct[index]] : find_high(index);
 }
 
+bool msr_may_pass(uint32_t index, bool is_write)
+{
+    return find(index)->flags & (is_write ? MSR_PASS_WRITE : MSR_PASS_READ);
+}
+
 inline bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 {
     const struct msr_row *row = find(index);

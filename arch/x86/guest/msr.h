@@ -29,6 +29,9 @@ bool msr_read_zero(struct vcpu *vcpu, uint32_t index, uint64_t *value);
 bool msr_write_nothing(struct vcpu *vcpu, uint32_t index, uint64_t value);
 bool msr_write_zero_only(struct vcpu *vcpu, uint32_t index, uint64_t value);
 
+/* By the table, may the guest have the CPU's own register? */
+bool msr_may_pass(uint32_t index, bool is_write);
+
 /* Once, before the first guest. */
 void msr_init(void);
 

@@ -185,6 +185,11 @@ int svm_avic_create(struct vcpu *vcpu)
     return 0;
 }
 
+hpa_t svm_avic_page(const struct vcpu *vcpu)
+{
+    return svm_of(vcpu)->avic ? svm_of(vcpu)->avic->access : HPA(0);
+}
+
 void svm_avic_destroy(struct vcpu *vcpu)
 {
     if (svm_of(vcpu)->avic && vcpu->index == 0)

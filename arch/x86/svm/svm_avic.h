@@ -9,6 +9,9 @@
 MUST_CHECK int svm_avic_create(struct vcpu *vcpu);
 void svm_avic_destroy(struct vcpu *vcpu);
 
+/* What the guest's local APIC page is mapped to; 0: AVIC is not used. */
+hpa_t svm_avic_page(const struct vcpu *vcpu);
+
 /* After vmcb_init. */
 void svm_avic_reset(struct vcpu *vcpu);
 

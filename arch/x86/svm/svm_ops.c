@@ -292,6 +292,9 @@ const struct vcpu_ops svm_ops = {
     .flush_physical = svm_flush,
     .set_apic_mode = svm_avic_update,
     .describe = vmcb_describe,
+    .visit_passed = svm_visit_passed,
+    .serves_msr = svm_serves_msr,
+    .apic_page = svm_apic_page,
 };
 
 static unsigned svm_leaf_levels(void)

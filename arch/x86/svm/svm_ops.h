@@ -9,4 +9,9 @@
 extern const struct vcpu_ops svm_ops;
 extern const struct stage2_ops svm_stage2_ops;
 
+/* svm_audit.c: members of vcpu_ops. */
+uint64_t svm_visit_passed(const struct vcpu *vcpu, void (*visit)(void *context, enum passed what, uint32_t index), void *context);
+bool svm_serves_msr(const struct vcpu *vcpu, enum passed what, uint32_t index);
+hpa_t svm_apic_page(const struct vm *vm);
+
 #endif

@@ -266,6 +266,20 @@ static void allow_x2apic(struct vcpu *vcpu)
     }
 }
 
+bool vmcs_serves_msr(const struct vcpu *vcpu, uint32_t index, bool is_write)
+{
+    if (!(vmx_of(vcpu)->proc2_controls & PROC2_VIRTUALIZE_X2APIC))
+        return false;
+    for (unsigned i = 0; i < ARRAY_SIZE(x2apic_rows); i++) {
+        const struct x2apic_row *row = &x2apic_rows[i];
+
+        if (row->is_write == is_write && vmx_has(row->field, row->needs) &&
+            index >= MSR_IA32_X2APIC_FIRST + row->first / 16u && index <= MSR_IA32_X2APIC_FIRST + row->last / 16u)
+            return true;
+    }
+    return false;
+}
+
 void vmcs_fill_msr_bitmap(struct vcpu *vcpu)
 {
     uint32_t *bitmap = vmx_of(vcpu)->msr_bitmap_page;

@@ -44,6 +44,8 @@ void vmcs_change_proc_controls(struct vcpu *vcpu, uint32_t set, uint32_t clear);
 /* Opens what the MSR policy passes through, for the APIC mode that the guest is in. */
 void vmcs_fill_msr_bitmap(struct vcpu *vcpu);
 void vmcs_set_apic_mode(struct vcpu *vcpu);
+/* Does the CPU serve the access from the virtual-APIC page, in the mode that the guest's APIC is in? */
+bool vmcs_serves_msr(const struct vcpu *vcpu, uint32_t index, bool is_write);
 
 unsigned vmcs_describe(struct vcpu *vcpu, struct named_value *values, unsigned count);
 

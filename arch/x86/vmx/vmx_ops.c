@@ -511,6 +511,9 @@ const struct vcpu_ops vmx_ops = {
     .flush_physical = vmx_flush_physical,
     .set_apic_mode = vmcs_set_apic_mode,
     .describe = vmcs_describe,
+    .visit_passed = vmx_visit_passed,
+    .serves_msr = vmx_serves_msr,
+    .apic_page = vmx_apic_page,
 };
 
 static unsigned vmx_leaf_levels(void)

@@ -16,6 +16,11 @@ enum verdict vmx_enter_clearing(struct vcpu *vcpu, bool is_launched);
 enum verdict vmx_handle_exit(struct vcpu *vcpu);
 enum verdict vmx_entry_failed(struct vcpu *vcpu);
 
+/* vmx_audit.c: members of vcpu_ops. */
+uint64_t vmx_visit_passed(const struct vcpu *vcpu, void (*visit)(void *context, enum passed what, uint32_t index), void *context);
+bool vmx_serves_msr(const struct vcpu *vcpu, enum passed what, uint32_t index);
+hpa_t vmx_apic_page(const struct vm *vm);
+
 /* Panics unless every exit reason has its row: nobody looks for holes on the path of an exit. */
 void vmx_check_exit_rows(void);
 
