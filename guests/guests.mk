@@ -21,7 +21,7 @@ GUEST_BITS_interrupts64 := 64
 GUEST_START_interrupts64 := $(GUEST_START_multiboot64) traps.c apic.c
 GUEST_FILE_interrupts64 := elf
 GUEST_BITS_smp64       := 64
-GUEST_START_smp64      := $(GUEST_START_interrupts64) ap64.asm smp.c
+GUEST_START_smp64      := $(GUEST_START_interrupts64) ap_start.asm smp.c
 GUEST_FILE_smp64       := elf
 GUEST_BITS_aout        := 32
 GUEST_START_aout       := start32.asm aout_header.asm multiboot.c guest.c
@@ -51,7 +51,7 @@ GUEST_FLAT_BSS_protected := --set-section-flags .bss=alloc,load,contents
 define guest
 GUEST_IMAGES += $(GUEST_BUILD)/$(1).$(GUEST_FILE_$(2))
 $(GUEST_BUILD)/$(1).elf: $(addprefix $(GUEST_BUILD)/$(GUEST_BITS_$(2))/guests/,$(patsubst %,%.o,$(basename \
-    $(addprefix common/,$(GUEST_START_$(2))) $(patsubst guests/%,%,$(wildcard guests/$(1)/*.c))))) guests/common/guest.ld
+    $(addprefix common/,$(GUEST_START_$(2))) $(patsubst guests/%,%,$(wildcard guests/$(1)/*.c guests/$(1)/*.asm))))) guests/common/guest.ld
 	$$(Q)$$(GUEST_CC) -m$(GUEST_BITS_$(2)) $$(GUEST_LDFLAGS) -Wl,-T,guests/common/guest.ld $$(filter %.o,$$^) -o $$@
 $(GUEST_BUILD)/$(1).bin: $(GUEST_BUILD)/$(1).elf
 	$$(Q)$$(GUEST_OBJCOPY) -O binary $(GUEST_FLAT_BSS_$(2)) $$< $$@

@@ -20,6 +20,7 @@
 enum job { JOB_SPIN, JOB_HALT, JOB_SHARE };
 
 static volatile enum job job;
+static volatile bool is_ready; /* the other one */
 
 /* --- on one host CPU --- */
 
@@ -69,11 +70,12 @@ static void measure_ipi(const char *name, enum job other, uint64_t settle)
     print("BENCH %s %lu\n", name, (ticks + ROUNDS / 2) / ROUNDS);
 }
 
-void ap_main(void)
+static void other_main(unsigned id)
 {
+    (void)id;
     traps_enable();
     apic_enable();
-    smp_is_here();
+    is_ready = true;
     for (;;) {
         if (job == JOB_HALT)
             __asm__ volatile("hlt");
@@ -86,10 +88,12 @@ int guest_main(uint32_t magic UNUSED, uint32_t info)
 {
     traps_enable();
     apic_enable();
-    if (!smp_start()) {
+    if (!smp_start(OTHER, other_main)) {
         print("GUEST: FAILED: expected a second CPU\n");
         return 1;
     }
+    while (!is_ready)
+        ;
     if (multiboot_option((const void *)(uintptr_t)info, "shared=")) {
         measure_switch();
     } else {

@@ -3,18 +3,6 @@
 #include "guests/common/apic.h"
 #include "guests/common/traps.h"
 
-#define APIC_MMIO        0xfee00000u
-#define APIC_EOI         0x0b0u
-#define APIC_SVR         0x0f0u
-#define APIC_ICR         0x300u
-#define APIC_ICR_HIGH    0x310u
-#define APIC_LVT_TIMER   0x320u
-#define APIC_SELF_IPI    0x3f0u /* x2APIC only */
-#define SVR_ENABLE       BIT(8)
-#define LVT_MASKED       BIT(16)
-#define LVT_TSC_DEADLINE BIT(18)
-#define ICR_SELF         BIT(18)
-
 #define IPI_VECTOR      0x40u
 #define TIMER_VECTOR    0x41u
 #define SPURIOUS_VECTOR 0xffu
@@ -27,7 +15,7 @@ static void apic_write(uint32_t reg, uint32_t value)
     if (x2apic)
         wrmsr(X2APIC_MSR_BASE + (reg >> 4), value);
     else
-        *(volatile uint32_t *)(uintptr_t)(APIC_MMIO + reg) = value;
+        *(volatile uint32_t *)(uintptr_t)(APIC_DEFAULT_BASE + reg) = value;
 }
 
 void apic_eoi(void)
@@ -50,7 +38,7 @@ void apic_enable(void)
     traps_set(IPI_VECTOR, on_ipi);
     traps_set(TIMER_VECTOR, on_spurious);
     traps_set(SPURIOUS_VECTOR, on_spurious);
-    apic_write(APIC_SVR, (uint32_t)SVR_ENABLE | SPURIOUS_VECTOR);
+    apic_write(APIC_SVR, APIC_SVR_ENABLE | SPURIOUS_VECTOR);
     __asm__ volatile("sti");
 }
 
@@ -65,19 +53,19 @@ bool apic_enter_x2apic(void)
 
 void apic_timer_deadline_mode(void)
 {
-    apic_write(APIC_LVT_TIMER, (uint32_t)(LVT_MASKED | LVT_TSC_DEADLINE) | TIMER_VECTOR);
+    apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED | APIC_LVT_TIMER_TSC_DEADLINE | TIMER_VECTOR);
 }
 
 void apic_timer_start(void (*handler)(struct interrupt_frame *))
 {
     traps_set(TIMER_VECTOR, handler);
-    apic_write(APIC_LVT_TIMER, (uint32_t)LVT_TSC_DEADLINE | TIMER_VECTOR);
+    apic_write(APIC_LVT_TIMER, APIC_LVT_TIMER_TSC_DEADLINE | TIMER_VECTOR);
 }
 
 void apic_send_ipi(uint8_t destination, uint32_t command)
 {
     apic_write(APIC_ICR_HIGH, (uint32_t)destination << 24);
-    apic_write(APIC_ICR, command);
+    apic_write(APIC_ICR_LOW, command);
 }
 
 void apic_self_ipi_and_wait(void)
@@ -87,7 +75,7 @@ void apic_self_ipi_and_wait(void)
     if (x2apic)
         apic_write(APIC_SELF_IPI, IPI_VECTOR);
     else
-        apic_write(APIC_ICR, APIC_ICR_ASSERT | (uint32_t)ICR_SELF | IPI_VECTOR);
+        apic_write(APIC_ICR_LOW, APIC_ICR_ASSERT | APIC_ICR_SELF | IPI_VECTOR);
     while (ipis == before)
         ;
 }

@@ -3,15 +3,14 @@
 #ifndef GUESTS_COMMON_APIC_H
 #define GUESTS_COMMON_APIC_H
 
+#include "arch/x86/apic_regs.h"
+#include "arch/x86/regs.h"
 #include "kernel/lib/types.h"
 
 #define IA32_APIC_BASE           0x1bu
 #define IA32_TSC_DEADLINE        0x6e0u
 #define APIC_BASE_EXTD           BIT(10)
 #define X2APIC_MSR_BASE          0x800u
-#define CPUID_1_ECX_X2APIC       BIT(21)
-#define CPUID_1_ECX_TSC_DEADLINE BIT(24)
-#define CPUID_1_ECX_HYPERVISOR   BIT(31)
 
 static inline uint64_t read_tsc(void)
 {
@@ -59,10 +58,6 @@ void apic_timer_deadline_mode(void);
 /* TSC-deadline mode; the handler ends with apic_eoi(). */
 struct interrupt_frame;
 void apic_timer_start(void (*handler)(struct interrupt_frame *));
-
-#define APIC_ICR_ALL_BUT_SELF (3u << 18)
-#define APIC_ICR_ASSERT       (1u << 14)
-#define APIC_ICR_LOGICAL      (1u << 11)
 
 /* xAPIC mode: to the APIC with that id; command is the low half of the ICR. */
 void apic_send_ipi(uint8_t destination, uint32_t command);

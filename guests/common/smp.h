@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A second CPU for 64-bit guests. */
+/* The other CPUs of a 64-bit guest: INIT and SIPI, as firmware and kernels send them. */
 #ifndef GUESTS_COMMON_SMP_H
 #define GUESTS_COMMON_SMP_H
 
 #include "kernel/lib/types.h"
 
-/* Starts the CPU with APIC ID 1, which then runs ap_main(); returns when that says so. False: it does not come. */
-bool smp_start(void);
+#define SMP_CPUS_MAX 8u
+#define SMP_AP_PAGE  0x8000u /* where its first instructions are */
 
-/* The guest's: what the other CPU does. Calls smp_is_here() first. */
-void ap_main(void);
-void smp_is_here(void);
+/*
+ * Boot CPU, in xAPIC mode: the CPU with that APIC ID runs main(id) on a stack of its own, interrupts off, with the
+ * boot CPU's page tables, whatever it did before. Returns when main has begun; false: it does not come.
+ */
+bool smp_start(unsigned id, void (*main)(unsigned id));
+
+/* Only the two messages: whatever the CPU does, it goes on with what is in that page below 1 MiB, in real mode. */
+void smp_send_init_sipi(unsigned id, uint8_t page);
 
 #endif

@@ -14,7 +14,7 @@ GIBIBYTES       equ 4
 
 extern guest_main
 extern guest_exit
-global start, top, descriptors ; the last two: ap64.asm
+global start
 
 section .text.start
 bits 32

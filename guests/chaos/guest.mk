@@ -1,0 +1,1 @@
+$(eval $(call guest,chaos,smp64))
