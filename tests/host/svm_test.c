@@ -832,6 +832,28 @@ static void test_the_tpr_is_one_register(void **state)
     assert_int_equal(lapic_tpr(vcpu->lapic), 0x35); /* its low bits are not CR8's */
 }
 
+static bool is_cr8_intercepted(void)
+{
+    return is_intercepted(INTERCEPT_CR, CR_WRITE(8));
+}
+
+/* QEMU's own assertion fails when CR8 is written while a virtual interrupt is pending. */
+static void test_cr8_is_not_written_under_a_window(void **state)
+{
+    (void)state;
+    begin();
+    svm_caps.uses_virtual_tpr = true;
+    vmcb_change_intercepts(vmcb, INTERCEPT_CR, CR_WRITE(8), false);
+    svm_ops.want_window(vcpu, WINDOW_INTERRUPT, true);
+    assert_true(is_cr8_intercepted());
+    svm_ops.want_window(vcpu, WINDOW_INTERRUPT, false);
+    assert_false(is_cr8_intercepted());
+    svm_caps.uses_virtual_tpr = false; /* each write has to be seen anyway */
+    svm_ops.want_window(vcpu, WINDOW_INTERRUPT, true);
+    svm_ops.want_window(vcpu, WINDOW_INTERRUPT, false);
+    assert_true(is_cr8_intercepted());
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -871,6 +893,7 @@ int main(void)
         TEST(test_an_emulated_instruction_is_a_step_as_well),
         TEST(test_int1_is_a_trap),
         TEST(test_the_tpr_is_one_register),
+        TEST(test_cr8_is_not_written_under_a_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

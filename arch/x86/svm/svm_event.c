@@ -87,9 +87,21 @@ bool svm_is_open(struct vcpu *vcpu, enum event_window window)
     return window == WINDOW_NMI ? !v->is_nmi_blocked : v->vmcb->state.rflags & RFLAGS_IF;
 }
 
-/* A virtual interrupt that is always deliverable, and makes an exit instead of being delivered. */
-static void want_interrupt_window(struct vmcb *vmcb, bool wanted)
+/*
+ * A write of CR8 makes an exit while the TPR holds something back; and under a window, because QEMU's emulation ends
+ * at an assertion of its own if CR8 is written while a virtual interrupt is pending.
+ */
+static void settle_cr8(struct svm_vcpu *v)
 {
+    bool wanted = v->is_held_back || (v->vmcb->control.v_intr & V_IRQ) || !svm_caps.uses_virtual_tpr;
+
+    vmcb_change_intercepts(v->vmcb, INTERCEPT_CR, CR_WRITE(8), wanted);
+}
+
+/* A virtual interrupt that is always deliverable, and makes an exit instead of being delivered. */
+static void want_interrupt_window(struct svm_vcpu *v, bool wanted)
+{
+    struct vmcb *vmcb = v->vmcb;
     uint64_t old = vmcb->control.v_intr, value = wanted ? old | V_IRQ | V_IGN_TPR : old & ~(V_IRQ | V_IGN_TPR);
 
     vmcb_change_intercepts(vmcb, INTERCEPT_MISC1, MISC1_VINTR, wanted);
@@ -97,6 +109,7 @@ static void want_interrupt_window(struct vmcb *vmcb, bool wanted)
         return;
     vmcb->control.v_intr = value;
     vmcb->control.clean &= ~(uint32_t)CLEAN_TPR;
+    settle_cr8(v);
 }
 
 /*
@@ -120,7 +133,7 @@ void svm_want_window(struct vcpu *vcpu, enum event_window window, bool wanted)
     if (window == WINDOW_INTERRUPT && wanted && svm_avic_is_on(svm_of(vcpu)))
         svm_avic_poll_window(vcpu);
     else if (window == WINDOW_INTERRUPT)
-        want_interrupt_window(svm_of(vcpu)->vmcb, wanted);
+        want_interrupt_window(svm_of(vcpu), wanted);
     else if (wanted)
         want_nmi_window(vcpu);
 }
@@ -175,11 +188,11 @@ void svm_keep_interrupted_event(struct vcpu *vcpu)
 /* With AVIC the entry looks at the page. Else, what the TPR holds back makes a write of CR8 exit until it is delivered. */
 bool svm_sync_interrupts(struct vcpu *vcpu)
 {
-    bool is_avic_on = svm_avic_is_on(svm_of(vcpu));
+    struct svm_vcpu *v = svm_of(vcpu);
+    bool is_avic_on = svm_avic_is_on(v);
     int irr = lapic_highest_irr(vcpu->lapic);
-    bool is_held_back = irr >= 0 && irr >> 4 <= lapic_tpr(vcpu->lapic) >> 4;
 
-    if (svm_caps.uses_virtual_tpr)
-        vmcb_change_intercepts(svm_of(vcpu)->vmcb, INTERCEPT_CR, CR_WRITE(8), is_held_back && !is_avic_on);
+    v->is_held_back = !is_avic_on && irr >= 0 && irr >> 4 <= lapic_tpr(vcpu->lapic) >> 4;
+    settle_cr8(v);
     return is_avic_on;
 }

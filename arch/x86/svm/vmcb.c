@@ -256,6 +256,7 @@ void vmcb_init(struct vcpu *vcpu, const struct vcpu_start *start)
     v->asid_generation = 0; /* its tag went with the rest */
     v->looks_again = false;
     v->is_nmi_blocked = false;
+    v->is_held_back = false;
     v->step = STEP_NONE;
 }
 

@@ -27,6 +27,7 @@ struct svm_vcpu {
     bool is_nmi_blocked; /* between an NMI and its IRET */
     enum step step;
     bool had_tf;         /* the guest's own, while we step */
+    bool is_held_back;   /* an interrupt, by the TPR */
 
     struct svm_avic *avic;     /* the VM's; NULL: not used */
     struct timer window_timer; /* armed: with AVIC there is something to inject as soon as the guest takes it */
