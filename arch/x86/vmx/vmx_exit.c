@@ -81,11 +81,12 @@ static void take_nmi(void)
 }
 
 /*
- * INT1 is a trap: what is pushed is the next instruction. Any other #DB that comes in the shadow of STI or MOV SS would
- * not get past VM entry's checks of a guest that single-steps: they want the step pending, and the exit has cleared it
- * (SDM 3C, "Checks on Guest Non-Register State"). The injected #DB takes its place.
+ * INT1 is a trap: what is pushed is the next instruction; it leaves no mark in DR6, whatever is pending. Any other #DB
+ * that comes in the shadow of STI or MOV SS would not get past VM entry's checks of a guest that single-steps: they want
+ * the step pending, and the exit has cleared it (SDM 3C, "Checks on Guest Non-Register State"). The injected #DB takes
+ * its place.
  */
-static void settle_debug_exception(uint32_t info)
+static void settle_debug_exception(struct vcpu *vcpu, uint32_t info)
 {
     const uint64_t shadow = INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS;
     uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
@@ -93,6 +94,7 @@ static void settle_debug_exception(uint32_t info)
     if ((info & INTERRUPTION_TYPE_MASK) == INTERRUPTION_PRIVILEGED_SOFTWARE_EXCEPTION << INTERRUPTION_TYPE_SHIFT) {
         skip(vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~shadow);
+        vcpu->exit.exception.detail = 0;
     } else if ((blocked & shadow) && (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF)) {
         vmwrite(VMCS_GUEST_PENDING_DEBUG, DR6_BS);
     }
@@ -113,7 +115,7 @@ static void fill_exception(struct vcpu *vcpu)
     vcpu->exit.exception.error_code = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR_CODE);
     vcpu->exit.exception.detail = vmread(VMCS_EXIT_QUALIFICATION);
     if (vcpu->exit.exception.vector == X86_DB)
-        settle_debug_exception(info);
+        settle_debug_exception(vcpu, info);
 }
 
 static void fill_interrupt(struct vcpu *vcpu)
