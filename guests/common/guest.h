@@ -20,6 +20,9 @@ NORETURN void guest_exit(int status);
 /* %s, %c, %u, %x (unsigned), %lu and %lx (uint64_t). */
 void print(const char *format, ...);
 
+/* From here on text leaves a line at a time, so that what an instruction makes the hypervisor say is not in the middle. */
+void print_whole_lines(void);
+
 static inline void outb(uint16_t port, uint8_t value)
 {
     __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
