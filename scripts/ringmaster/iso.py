@@ -13,7 +13,7 @@ from pathlib import Path
 from .config import Config
 
 GRUB_MODULES = (
-    "normal configfile test echo boot multiboot2 iso9660 fat search search_fs_file search_fs_uuid "
+    "normal configfile test echo boot multiboot multiboot2 iso9660 fat search search_fs_file search_fs_uuid "
     "terminal minicmd "
     # grub-mkrescue's EFI start-up loads every partition module, and says so on the console when one is missing
     "part_acorn part_amiga part_apple part_bsd part_dfly part_dvh part_gpt part_msdos part_plan part_sun part_sunpc"
@@ -114,6 +114,17 @@ def make_iso(config: Config, kernel, output):
         partial = output.with_name(f".{output.name}.{os.getpid()}")
         shutil.move(image, partial)
         os.replace(partial, output)
+
+
+def make_bare_iso(image, cmdline, output):
+    """An ISO whose GRUB boots a Multiboot image with nothing under it."""
+    with tempfile.TemporaryDirectory(prefix="mkiso-") as scratch:
+        root = Path(scratch) / "root"
+        (root / "boot/grub").mkdir(parents=True)
+        shutil.copy(image, root / "boot/image.elf")
+        body = f"    multiboot /boot/image.elf {cmdline}"
+        (root / "boot/grub/grub.cfg").write_text(GRUB_CFG.format(body=body))
+        _mkrescue(root, output)
 
 
 def _add_efi_modules(root):

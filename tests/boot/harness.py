@@ -105,7 +105,11 @@ class Booter:
         iso = workdir / "test.iso"
         make_iso(config, KERNEL, iso)
         machine = machine or self.machine
-        boot = Boot(MACHINES.get(machine, machine)(Spec(iso=iso, **spec)).start(workdir))
+        return self.watch(MACHINES.get(machine, machine)(Spec(iso=iso, **spec)), workdir)
+
+    def watch(self, machine, workdir) -> Boot:
+        """Start a machine that a test has made, whatever it boots."""
+        boot = Boot(machine.start(workdir))
         self.boots.append(boot)
         return boot
 
