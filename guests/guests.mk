@@ -40,7 +40,7 @@ $(GUEST_BUILD)/$(1)/%.o: %.c
 	$$(Q)$$(GUEST_CC) -m$(1) $$(GUEST_CFLAGS) -MMD -MP -c $$< -o $$@
 $(GUEST_BUILD)/$(1)/%.o: %.asm
 	@mkdir -p $$(@D)
-	$$(Q)nasm -f elf$(1) -Wall -Werror $$< -o $$@
+	$$(Q)nasm -f elf$(1) -Wall -Werror -I $(GUEST_BUILD)/ $$< -o $$@
 endef
 $(foreach bits,32 64,$(eval $(call guest_objects,$(bits))))
 
