@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 10
 PYTEST       := /usr/bin/python3 -m pytest
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help setup iso run test test-all test-programs bench bench-kvm plots fuzz coverage lint layers gdb compile-commands
+.PHONY: help setup iso run test test-all test-programs bench bench-kvm plots popek fuzz coverage lint layers gdb compile-commands
 help:
 	@echo 'make                build $(KERNEL_ELF)'
 	@echo 'make run            install what is missing, build, boot $(ISO), console on this terminal'
@@ -22,6 +22,7 @@ help:
 	@echo 'make bench          what exits cost, as a table and build/bench.json'
 	@echo 'make plots          the last make bench as tests/bench/*.svg'
 	@echo 'make bench-kvm      measures KVM, with which make bench compares, anew; writes tests/bench/kvm.json'
+	@echo 'make popek          is a VM equivalent to the bare machine? both engines, every sensitive instruction'
 	@echo 'make fuzz           each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS); one of them: make fuzz T=virtio'
 	@echo 'make coverage       what the unit tests reach, and build/coverage/index.html'
 	@echo 'make lint           layers, form and static analysis of the source'
@@ -70,6 +71,11 @@ bench-kvm:
 plots:
 	@scripts/setup base plots
 	@tests/bench/plot
+
+popek:
+	@scripts/setup
+	@+$(SUBMAKE) $(KERNEL_ELF) guests
+	@tests/popek/run
 
 fuzz:
 	@scripts/setup
