@@ -30,6 +30,7 @@ enum exit_kind {
     EXIT_CACHE,       /* INVD, WBINVD: emulated as nothing */
     EXIT_UNDEFINED,   /* an instruction that guests do not have: #UD */
     EXIT_PROTECTED,   /* an instruction that guests may not use: #GP(0) */
+    EXIT_TASK_SWITCH, /* the CPU leaves it to us */
     EXIT_SHUTDOWN,    /* triple fault */
     EXIT_INIT,        /* the host's INIT signal: nothing of ours */
     EXIT_ENTRY_FAILED,
@@ -43,6 +44,8 @@ enum verdict {
     VERDICT_WAIT = VERDICT_NEXT | VERDICT_LEAVE, /* and sleep until there is an event */
     VERDICT_STOP = 4,   /* vm_stop() was called */
 };
+
+enum task_source { TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE }; /* the last: an event's, in the IDT */
 
 struct vcpu_exit {
     enum exit_kind kind;
@@ -71,6 +74,14 @@ struct vcpu_exit {
             uint32_t error_code;
             uint64_t detail; /* #DB: the bits for DR6; #PF: the address */
         } exception;
+        struct {
+            uint16_t selector; /* of the new task's TSS */
+            enum task_source source;
+            uint32_t length;   /* of the instruction, which is over for the old task; 0: RIP stays */
+            bool is_external;  /* an event that no instruction asked for */
+            bool has_error_code;
+            uint32_t error_code;
+        } task;
         uint8_t vector;       /* EOI */
         uint16_t apic_offset; /* APIC_WRITE */
         struct {

@@ -80,6 +80,8 @@ struct vcpu_ops {
      */
     void (*get_code_context)(struct vcpu *vcpu, struct gva_context *context, struct code_position *code);
     void (*get_segment)(struct vcpu *vcpu, enum segment_register which, struct segment *segment);
+    void (*set_segment)(struct vcpu *vcpu, enum segment_register which, const struct segment *segment);
+    void (*get_gdtr)(struct vcpu *vcpu, struct descriptor_table *gdtr);
 
     /* Can the guest take an interrupt (WINDOW_INTERRUPT) or an NMI at once? */
     bool (*is_open)(struct vcpu *vcpu, enum event_window window);

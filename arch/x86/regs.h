@@ -69,8 +69,10 @@
 #define DR6_INIT 0xffff0ff0ul
 #define DR6_BREAKPOINTS 15ul
 #define DR6_BS   BIT(14)
-#define DR6_CAUSES (0xful | BIT(13) | DR6_BS | BIT(15)) /* B0-B3, BD, BS, BT */
+#define DR6_BT   BIT(15)
+#define DR6_CAUSES (0xful | BIT(13) | DR6_BS | DR6_BT) /* B0-B3, BD, BS, BT */
 #define DR7_INIT 0x400ul
+#define DR7_LOCAL 0x155ul /* L0-L3, LE */
 #define DR7_GD   BIT(13)
 
 #define XCR0_X87 BIT(0)

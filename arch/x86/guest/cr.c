@@ -110,6 +110,15 @@ static bool uses_pdptes(uint64_t cr0, uint64_t cr4, uint64_t efer)
     return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA);
 }
 
+bool cr_load_cr3(struct vcpu *vcpu, uint64_t value)
+{
+    uint64_t cr0 = vcpu_ops->get(vcpu, VCPU_CR0), cr4 = vcpu_ops->get(vcpu, VCPU_CR4);
+
+    vcpu_ops->set(vcpu, VCPU_CR3, value);
+    vcpu_ops->flush_linear(vcpu);
+    return !uses_pdptes(cr0, cr4, vcpu_ops->get(vcpu, VCPU_EFER)) || load_pdptes(vcpu);
+}
+
 /* Entering and leaving IA-32e mode (SDM 3A, "Initializing IA-32e Mode"): neither from 64-bit code. */
 static bool switch_long_mode(struct vcpu *vcpu, uint64_t cr0, uint64_t *efer)
 {

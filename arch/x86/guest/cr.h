@@ -14,6 +14,9 @@
 uint64_t cr4_allowed(const struct vcpu *vcpu);
 uint64_t cr4_guest_owned(const struct vcpu *vcpu);
 
+/* As MOV to CR3 does: false if PAE paging refuses the page-directory-pointer table. */
+MUST_CHECK bool cr_load_cr3(struct vcpu *vcpu, uint64_t value);
+
 /* Handlers of exit.c. */
 enum verdict cr_handle(struct vcpu *vcpu, const struct vcpu_exit *exit);
 enum verdict cr_handle_xsetbv(struct vcpu *vcpu, const struct vcpu_exit *exit);

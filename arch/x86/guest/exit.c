@@ -11,6 +11,7 @@
 #include "arch/x86/guest/io.h"
 #include "arch/x86/guest/mmio.h"
 #include "arch/x86/guest/msr.h"
+#include "arch/x86/guest/task_switch.h"
 #include "arch/x86/machine_check.h"
 #include "arch/x86/regs.h"
 #include "drivers/virt/lapic.h"
@@ -184,6 +185,7 @@ const struct exit_kind_row exit_kinds[2 * EXIT_KINDS] = {
     ROW(EXIT_CACHE, "wbinvd", handle_nothing),
     ROW(EXIT_UNDEFINED, "undefined", handle_undefined),
     ROW(EXIT_PROTECTED, "protected", handle_protected),
+    ROW(EXIT_TASK_SWITCH, "task-switch", task_switch_handle),
     ROW(EXIT_SHUTDOWN, "triple-fault", handle_shutdown),
     ROW(EXIT_INIT, "init", handle_interrupt),
     ROW(EXIT_ENTRY_FAILED, "entry failed", handle_hardware),

@@ -7,6 +7,7 @@
 #include "arch/x86/guest/io.h"
 #include "arch/x86/guest/access.h"
 #include "arch/x86/guest/event.h"
+#include "arch/x86/guest/task_segment.h"
 #include "arch/x86/regs.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/errno.h"
@@ -69,29 +70,13 @@ static void find_operand(struct string_io *s)
         s->segment.base = 0;
 }
 
-/* The CPU leaves this to us: the exit comes before it (SDM 3A, "Limit Checking", "Type Checking").
- */
-static bool is_in_segment(const struct segment *s, uint64_t offset, unsigned width, bool is_write)
-{
-    uint64_t last = offset + width - 1;
-    bool is_code = s->attributes & SEG_TYPE_CODE;
-
-    if (!(s->attributes & SEG_ATTR_P))
-        return false;
-    if (is_write ? is_code || !(s->attributes & SEG_TYPE_WRITABLE) : is_code && !(s->attributes & SEG_TYPE_READABLE))
-        return false;
-    if (is_code || !(s->attributes & SEG_TYPE_EXPANDS_DOWN))
-        return last <= s->limit;
-    return offset > s->limit && last <= (s->attributes & SEG_ATTR_DB ? UINT32_MAX : UINT16_MAX);
-}
-
-/* Outside of 64-bit mode, linear addresses have 32 bits. */
+/* Outside of 64-bit mode linear addresses have 32 bits, and segments limits; the exit comes before the CPU looks at them. */
 static int linear_address(struct string_io *s, uint64_t offset, gva_t *linear)
 {
     *linear = GVA(s->segment.base + offset);
     if (!has_segments(s))
         return 0;
-    if (!is_in_segment(&s->segment, offset, s->exit->io.width, s->exit->io.is_in)) {
+    if (!segment_allows(&s->segment, offset, s->exit->io.width, s->exit->io.is_in)) {
         vcpu_raise_with_code(s->vcpu, s->segment_register == SEG_SS ? X86_SS : X86_GP, 0);
         return -EFAULT;
     }

@@ -35,6 +35,7 @@ struct segment {
 #define SEG_ATTR_DB        0x4000u
 #define SEG_ATTR_G         0x8000u
 #define SEG_TYPE_CODE          0x8u /* bits of the type of code and data */
+#define SEG_TYPE_ACCESSED      0x1u
 #define SEG_TYPE_READABLE      0x2u /* code */
 #define SEG_TYPE_WRITABLE      0x2u /* data */
 #define SEG_TYPE_EXPANDS_DOWN  0x4u /* data */

@@ -250,6 +250,18 @@ static void svm_get_segment(struct vcpu *vcpu, enum segment_register which, stru
     vmcb_get_segment(svm_of(vcpu)->vmcb, which, s);
 }
 
+static void svm_set_segment(struct vcpu *vcpu, enum segment_register which, const struct segment *s)
+{
+    vmcb_set_segment(svm_of(vcpu)->vmcb, which, s);
+}
+
+static void svm_get_gdtr(struct vcpu *vcpu, struct descriptor_table *gdtr)
+{
+    const struct vmcb_segment *s = &svm_of(vcpu)->vmcb->state.gdtr;
+
+    *gdtr = (struct descriptor_table){s->base, s->limit};
+}
+
 /* Bits that the guest does not own (CR0.NE, CD, NW) mean nothing to a walk. */
 static void svm_get_code_context(struct vcpu *vcpu, struct gva_context *c, struct code_position *code)
 {
@@ -284,6 +296,8 @@ const struct vcpu_ops svm_ops = {
     .set = svm_set,
     .get_code_context = svm_get_code_context,
     .get_segment = svm_get_segment,
+    .set_segment = svm_set_segment,
+    .get_gdtr = svm_get_gdtr,
     .is_open = svm_is_open,
     .want_window = svm_want_window,
     .inject = svm_inject,

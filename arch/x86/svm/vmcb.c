@@ -182,6 +182,12 @@ void vmcb_get_segment(const struct vmcb *vmcb, enum segment_register which, stru
     s->base = packed->base;
 }
 
+void vmcb_set_segment(struct vmcb *vmcb, enum segment_register which, const struct segment *s)
+{
+    *(struct vmcb_segment *)((char *)vmcb + segment_offset(which)) = pack_segment(s);
+    vmcb->control.clean &= ~(uint32_t)CLEAN_SEG;
+}
+
 /*
  * NE stays set: errors of the x87 are exceptions, not signals on the machine's wires. CD and NW would slow the guest's
  * memory down.
@@ -218,7 +224,7 @@ static void write_state(struct svm_vcpu *v, const struct vcpu_start *start)
     struct vmcb_state *s = &v->vmcb->state;
 
     for (unsigned i = 0; i < SEG_COUNT; i++)
-        *(struct vmcb_segment *)((char *)v->vmcb + segment_offset(i)) = pack_segment(&start->segment[i]);
+        vmcb_set_segment(v->vmcb, i, &start->segment[i]);
     s->gdtr = (struct vmcb_segment){.base = start->gdtr.base, .limit = start->gdtr.limit};
     s->idtr = (struct vmcb_segment){.base = start->idtr.base, .limit = start->idtr.limit};
     s->rip = start->rip;

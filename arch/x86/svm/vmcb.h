@@ -51,6 +51,7 @@ void vmcb_set_cr0(struct svm_vcpu *v, uint64_t value);
 void vmcb_set_cr4(struct svm_vcpu *v, uint64_t value);
 
 void vmcb_get_segment(const struct vmcb *vmcb, enum segment_register which, struct segment *segment);
+void vmcb_set_segment(struct vmcb *vmcb, enum segment_register which, const struct segment *s);
 
 static inline bool vmcb_is_64_bit(const struct vmcb *vmcb)
 {

@@ -138,7 +138,7 @@ void vmcs_init(struct vcpu *vcpu)
 
 /* --- guest state --- */
 
-static void write_segment(enum segment_register which, const struct segment *s)
+void vmcs_set_segment(enum segment_register which, const struct segment *s)
 {
     uint32_t rights = s->attributes & SEG_ATTR_P ? s->attributes : ACCESS_RIGHTS_UNUSABLE;
 
@@ -206,7 +206,7 @@ void vmcs_set_start(struct vcpu *vcpu, const struct vcpu_start *start)
     vmcs_set_cr0(vcpu, start->cr0);
     vmcs_set_cr4(vcpu, start->cr4);
     for (unsigned i = 0; i < SEG_COUNT; i++)
-        write_segment(i, &start->segment[i]);
+        vmcs_set_segment(i, &start->segment[i]);
     vmwrite(VMCS_ENTRY_CONTROLS, vmx_caps.controls[CONTROL_ENTRY] |
                                      (start->efer & EFER_LMA ? ENTRY_IA32E_MODE_GUEST : 0));
 }

@@ -39,6 +39,8 @@ void vmcs_set_cr4(struct vcpu *vcpu, uint64_t value);
 uint64_t vmcs_get_cr0(void);
 uint64_t vmcs_get_cr4(void);
 
+void vmcs_set_segment(enum segment_register which, const struct segment *s);
+
 void vmcs_change_proc_controls(struct vcpu *vcpu, uint32_t set, uint32_t clear);
 
 /* Opens what the MSR policy passes through, for the APIC mode that the guest is in. */

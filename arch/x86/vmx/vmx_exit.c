@@ -153,6 +153,29 @@ static void fill_memory(struct vcpu *vcpu)
     keep_interrupted_event(vcpu);
 }
 
+/*
+ * SDM 3C, "Treatment of Task Switches". What goes on behind the instruction is the new task's, so a shadow is over; an
+ * IRET ends the blocking of NMIs, and an NMI's task begins it.
+ */
+static void fill_task_switch(struct vcpu *vcpu)
+{
+    static const enum task_source sources[] = {TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE};
+    uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
+    uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI;
+    const struct event *event = &vcpu->event;
+
+    vcpu->exit.task.selector = (uint16_t)q;
+    vcpu->exit.task.source = sources[q >> 30 & 3];
+    keep_interrupted_event(vcpu);
+    vcpu->exit.task.is_external = event->type != EVENT_NONE && event->type < EVENT_SOFTWARE_INTERRUPT;
+    vcpu->exit.task.has_error_code = event->type != EVENT_NONE && event->has_error_code;
+    vcpu->exit.task.error_code = event->error_code;
+    vcpu->exit.task.length = vcpu->exit.task.is_external ? 0 : (uint32_t)vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+    if (vcpu->exit.task.source == TASK_IRET)
+        blocked = 0;
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, event->type == EVENT_NMI ? blocked | INTERRUPTIBILITY_NMI : blocked);
+}
+
 /* The page that stands for the APIC exists in EPT only to be recognised; the access is emulated like any MMIO. */
 static void fill_apic_access(struct vcpu *vcpu)
 {
@@ -243,7 +266,7 @@ static const struct exit_row {
     [VMX_EXIT_SMI] = UNEXPECTED,
     [VMX_EXIT_INTERRUPT_WINDOW] = {EXIT_WINDOW, fill_window},
     [VMX_EXIT_NMI_WINDOW] = {EXIT_WINDOW, fill_window},
-    [VMX_EXIT_TASK_SWITCH] = UNEXPECTED, /* hardware leaves it to us; 32-bit kernels have one for #DF, and tasks in the 1990s */
+    [VMX_EXIT_TASK_SWITCH] = {EXIT_TASK_SWITCH, fill_task_switch},
     [VMX_EXIT_CPUID] = {EXIT_CPUID, fill_nothing},
     [VMX_EXIT_GETSEC] = {EXIT_UNDEFINED, fill_nothing},
     [VMX_EXIT_HLT] = {EXIT_HLT, fill_nothing},

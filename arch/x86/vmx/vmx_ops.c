@@ -388,6 +388,19 @@ static void vmx_get_segment(struct vcpu *vcpu, enum segment_register which, stru
     s->attributes = rights & ACCESS_RIGHTS_UNUSABLE ? 0 : (uint16_t)rights;
 }
 
+static void vmx_set_segment(struct vcpu *vcpu, enum segment_register which, const struct segment *s)
+{
+    (void)vcpu;
+    vmcs_set_segment(which, s);
+}
+
+static void vmx_get_gdtr(struct vcpu *vcpu, struct descriptor_table *gdtr)
+{
+    (void)vcpu;
+    gdtr->base = vmread(VMCS_GUEST_GDTR_BASE);
+    gdtr->limit = (uint32_t)vmread(VMCS_GUEST_GDTR_LIMIT);
+}
+
 /* Bits that the guest does not own (CR0.NE, CD, NW; CR4.VMXE) mean nothing to a walk. */
 static void vmx_get_code_context(struct vcpu *vcpu, struct gva_context *c, struct code_position *code)
 {
@@ -503,6 +516,8 @@ const struct vcpu_ops vmx_ops = {
     .set = vmx_set,
     .get_code_context = vmx_get_code_context,
     .get_segment = vmx_get_segment,
+    .set_segment = vmx_set_segment,
+    .get_gdtr = vmx_get_gdtr,
     .is_open = vmx_is_open,
     .want_window = vmx_want_window,
     .inject = vmx_inject,

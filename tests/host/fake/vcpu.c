@@ -29,6 +29,16 @@ static void get_segment(struct vcpu *vcpu, enum segment_register which, struct s
     *segment = fake_of(vcpu)->segments[which];
 }
 
+static void set_segment(struct vcpu *vcpu, enum segment_register which, const struct segment *segment)
+{
+    fake_of(vcpu)->segments[which] = *segment;
+}
+
+static void get_gdtr(struct vcpu *vcpu, struct descriptor_table *gdtr)
+{
+    *gdtr = fake_of(vcpu)->gdtr;
+}
+
 static void get_code_context(struct vcpu *vcpu, struct gva_context *context,
                              struct code_position *code)
 {
@@ -109,6 +119,8 @@ static const struct vcpu_ops engine = {
     .set = set,
     .get_code_context = get_code_context,
     .get_segment = get_segment,
+    .set_segment = set_segment,
+    .get_gdtr = get_gdtr,
     .is_open = is_open,
     .want_window = want_window,
     .inject = inject,

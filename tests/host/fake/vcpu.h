@@ -29,6 +29,7 @@ struct fake_vcpu {
 
     uint64_t registers[VCPU_REGISTERS];
     struct segment segments[SEG_COUNT];
+    struct descriptor_table gdtr;
 
     struct event injected[FAKE_VCPU_EVENTS];
     unsigned injected_count;
