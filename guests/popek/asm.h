@@ -23,7 +23,7 @@ extern struct table long_table, long_interrupts, legacy_table, legacy_interrupts
 extern struct far_pointer legacy_sp, real_entry;
 extern uint32_t is_real, root;
 extern const void *caught;
-extern uint16_t caught_ss;
+extern uint16_t caught_ss, caught_task;
 extern uint64_t legacy_descriptors[];
 
 /* cases.asm: the low segment as it is linked, and the tables of cases in 64, 32, 16 bits. */

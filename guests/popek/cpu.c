@@ -27,6 +27,7 @@
 #define GATE_USER        0x60
 #define DESCRIPTOR_LDT   0x82
 #define DESCRIPTOR_TASK  0x89
+#define DESCRIPTOR_TASK16 0x81
 #define DESCRIPTOR_BUSY  BIT(41)
 #define PORTS_ALLOWED    0x3ffu
 #define PORTS_HALF       0x4feu
@@ -80,6 +81,11 @@ struct PACKED legacy_task {
     uint8_t redirection[32], bitmap[8192], end;
 };
 
+/* The 16-bit task. */
+struct PACKED small_task {
+    uint16_t link, stacks[6], ip, flags, reg[8], seg[4], ldt;
+};
+
 struct PACKED long_frame {
     uint64_t seg[SEGMENTS], reg[REGS], ip, cs, flags, sp, ss;
 };
@@ -113,7 +119,8 @@ static uint64_t local_descriptors[2];
 static struct long_gate long_idt[VECTORS];
 static struct legacy_gate legacy_idt[VECTORS];
 static struct long_task long_task;
-static struct legacy_task legacy_task;
+static struct legacy_task legacy_task, other_task;
+static struct small_task small_task;
 static uint8_t catch_stack[4096] __attribute__((aligned(16)));
 static uint8_t ring0_stack[4096] __attribute__((aligned(16)));
 
@@ -123,7 +130,7 @@ struct table legacy_table, legacy_interrupts;
 struct PACKED far_pointer legacy_sp, real_entry;
 uint32_t is_real, root;
 const void *caught;
-uint16_t caught_ss;
+uint16_t caught_ss, caught_task;
 
 uint32_t cpu_cr0_tried = UINT32_MAX, cpu_cr4_tried = UINT32_MAX;
 bool cpu_is_tcg;
@@ -216,13 +223,17 @@ static void set_descriptors(void)
                               TYPE_AND_LIMIT(DESCRIPTOR_LDT, sizeof local_descriptors));
         set_system_descriptor(tables[i], SEL_TASK, i == 0 ? (void *)&long_task : &legacy_task,
                               TYPE_AND_LIMIT(DESCRIPTOR_TASK, i == 0 ? sizeof long_task : sizeof legacy_task));
-        set_system_descriptor(tables[i], SEL_OTHER_TASK, i == 0 ? (void *)&long_task : &legacy_task,
+        set_system_descriptor(tables[i], SEL_OTHER_TASK, i == 0 ? (void *)&long_task : &other_task,
                               TYPE_AND_LIMIT(DESCRIPTOR_TASK, i == 0 ? sizeof long_task : sizeof legacy_task));
     }
     uint64_t target = low_address(case_target);
     uint64_t gate = (target & 0xffff) | (uint64_t)(GATE_CALL | GATE_USER) << 40 | (target >> 16) << 48;
     long_descriptors[SEL_CALL_GATE / 8] = gate | (uint64_t)SEL_CODE64 << 16;
     legacy_descriptors[SEL_CALL_GATE / 8] = gate | (uint64_t)SEL_CODE32 << 16;
+    set_system_descriptor(legacy_descriptors, SEL_PARKED_TASK, &legacy_task,
+                          TYPE_AND_LIMIT(DESCRIPTOR_TASK, sizeof legacy_task));
+    set_system_descriptor(legacy_descriptors, SEL_TASK16, &small_task,
+                          TYPE_AND_LIMIT(DESCRIPTOR_TASK16, sizeof small_task));
     legacy_descriptors[SEL_TASK_GATE / 8] = (uint64_t)SEL_OTHER_TASK << 16 | (uint64_t)(GATE_TASK | GATE_USER) << 40;
 }
 
@@ -250,6 +261,11 @@ static void set_gate(unsigned vector, uint8_t type, uint16_t selector)
                                               (uint16_t)(legacy >> 16)};
 }
 
+static void set_task_gate(unsigned vector, uint8_t type)
+{
+    legacy_idt[vector] = (struct legacy_gate){.selector = SEL_OTHER_TASK, .type = type};
+}
+
 static void set_gates(uint32_t options)
 {
     static const struct {
@@ -262,6 +278,11 @@ static void set_gates(uint32_t options)
         set_gate(special_gates[i].vector, special_gates[i].type, special_gates[i].selector);
     for (unsigned i = 0; i < ARRAY_SIZE(absent); i++)
         set_gate(absent[i].vector, options & absent[i].option ? GATE_INTERRUPT & 0x7f : GATE_INTERRUPT, 0);
+    set_task_gate(VECTOR_TASK, GATE_TASK | GATE_USER);
+    if (options & TASK_GATE_UD)
+        set_task_gate(X86_UD, GATE_TASK);
+    if (options & TASK_GATE_GP)
+        set_task_gate(X86_GP, GATE_TASK);
 }
 
 /* All ports are denied but 2f8H to 2fbH, 3ffH, and the lower half of the word at 4feH. */
@@ -273,6 +294,62 @@ static void set_bitmap(uint8_t *bitmap, uint8_t *end)
     bitmap[PORTS_ALLOWED / 8] &= (uint8_t)~(1u << PORTS_ALLOWED % 8);
     bitmap[PORTS_HALF / 8] &= (uint8_t)~(1u << PORTS_HALF % 8);
     *end = 0xff;
+}
+
+#define TASK_VALUE 0x7a5c0000u
+
+/* Both run into an INT3 at once. */
+static void set_other_tasks(uint32_t options)
+{
+    const uint16_t segments[] = {SEL_DATA, SEL_CODE32, SEL_DATA, options & TASK_BAD_DS ? SEL_ABSENT : SEL_DATA, 0, 0};
+
+    other_task.link = small_task.link = 0;
+    other_task.eip = low_address(case_target);
+    other_task.eflags = RFLAGS_ONE | RFLAGS_ZF;
+    other_task.trap = options & TASK_TRAP ? 1 : 0;
+    for (unsigned i = 0; i < REGS; i++) {
+        other_task.reg[i] = TASK_VALUE + i;
+        small_task.reg[i] = (uint16_t)(0x100 + i);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(segments); i++)
+        other_task.seg[i] = segments[i];
+    other_task.reg[4] = LOW_BASE + LOW_TASK_STACK;
+    small_task.reg[4] = LOW_TASK_STACK;
+    small_task.ip = (uint16_t)(low_address(case_target) - LOW_BASE);
+    small_task.flags = RFLAGS_ONE | RFLAGS_SF;
+    small_task.seg[0] = small_task.seg[2] = small_task.seg[3] = SEL_DATA16;
+    small_task.seg[1] = SEL_CODE16;
+}
+
+/* What a switch saves is cleared, so that it shows. */
+static void reset_tasks(uint32_t options)
+{
+    legacy_task.eip = legacy_task.eflags = legacy_task.link = 0;
+    for (unsigned i = 0; i < REGS; i++)
+        legacy_task.reg[i] = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(legacy_task.seg); i++)
+        legacy_task.seg[i] = 0;
+    set_other_tasks(options);
+    if (!(options & TASK_NESTED))
+        return;
+    legacy_task.link = SEL_OTHER_TASK;
+    legacy_descriptors[SEL_OTHER_TASK / 8] |= DESCRIPTOR_BUSY;
+}
+
+void cpu_left_task(struct left_task *left)
+{
+    *left = (struct left_task){
+        .ip = legacy_task.eip,
+        .flags = legacy_task.eflags,
+        .link = (uint16_t)(other_task.link | small_task.link),
+        .is_busy = legacy_descriptors[SEL_TASK / 8] & DESCRIPTOR_BUSY,
+        .is_other_busy = legacy_descriptors[SEL_OTHER_TASK / 8] & DESCRIPTOR_BUSY,
+        .is_16_bit_busy = legacy_descriptors[SEL_TASK16 / 8] & DESCRIPTOR_BUSY,
+    };
+    for (unsigned i = 0; i < REGS; i++)
+        left->reg[i] = legacy_task.reg[i];
+    for (unsigned i = 0; i < ARRAY_SIZE(left->seg); i++)
+        left->seg[i] = (uint16_t)legacy_task.seg[i];
 }
 
 static void set_tasks(void)
@@ -407,6 +484,7 @@ static void run_switched(bool is_to_real_mode)
     is_real = is_to_real_mode;
     long_descriptors[SEL_TASK / 8] &= ~DESCRIPTOR_BUSY;
     legacy_descriptors[SEL_TASK / 8] &= ~DESCRIPTOR_BUSY;
+    legacy_descriptors[SEL_PARKED_TASK / 8] &= ~DESCRIPTOR_BUSY;
     run_legacy();
 }
 
@@ -573,6 +651,7 @@ void cpu_reset(uint32_t options)
     reset_registers();
     set_gates(0);
     load_task();
+    reset_tasks(options);
     drain_apic();
     set_gates(options);
     if (options & WITH_INTERRUPT)
@@ -590,6 +669,8 @@ void cpu_run(const struct mode *mode, const struct cpu_state *state, struct outc
         run_in_legacy_mode(mode, state, outcome);
     outcome->has_error = mode->world != WORLD_REAL && outcome->vector < X86_EXCEPTIONS &&
                          (X86_EXCEPTIONS_WITH_ERROR_CODE >> outcome->vector & 1);
+    outcome->task = caught_task;
+    outcome->ts = read_cr0() & CR0_TS;
     outcome->cr2 = read_cr2();
     outcome->dr6 = read_dr6();
     if (read_dr7() != DR7_INIT)

@@ -9,7 +9,7 @@
 #define LOW_BASE 0x10000
 #define LOW_SEGMENT 0x1000
 #define LOW_SCRATCH 0xb000 /* what the cases read and write */
-#define LOW_TASK 0xb800    /* another TSS, for the cases that load one */
+#define LOW_TASK_STACK 0xbf00 /* of the other tasks */
 #define LOW_IVT 0xc000
 #define LOW_REAL_SP 0xd000 /* SP with which real mode is entered */
 #define LOW_FRAME 0xe000   /* what a legacy mode is entered with; the stack of its CPL 0 is below */
@@ -41,8 +41,10 @@
 #define SEL_EXECUTE_ONLY 0xb8
 #define SEL_CONFORMING 0xc0
 #define SEL_EXPAND_DOWN 0xc8
-#define DESCRIPTORS 26
-#define SEL_OUTSIDE 0xd0
+#define SEL_TASK16 0xd0
+#define SEL_PARKED_TASK 0xd8 /* in TR on the way out of a 16-bit task, with which long mode cannot be entered */
+#define DESCRIPTORS 28
+#define SEL_OUTSIDE 0xe0
 
 /* Vectors that the cases use. */
 #define VECTOR_END 3           /* INT3: a case is over */
@@ -52,6 +54,7 @@
 #define VECTOR_ABSENT 0x92
 #define VECTOR_BAD_CODE 0x93   /* its selector is a data segment */
 #define VECTOR_TRAP_GATE 0x94
+#define VECTOR_TASK 0x95       /* legacy modes: a task gate that CPL 3 may use */
 
 /* Modes: bits of struct row's `modes`, in the order in which they are run. */
 #define MODE_LONG_0 0x1
@@ -92,5 +95,10 @@
 #define HIDE_DX 0x800
 #define HIDE_FLAGS 0x1000
 #define HIDE_MEMORY 0x2000
+#define TASK_GATE_UD 0x4000 /* legacy modes: #UD is another task's */
+#define TASK_GATE_GP 0x8000
+#define TASK_NESTED 0x10000 /* the other task has called this one */
+#define TASK_TRAP 0x20000   /* it traps when it is switched to */
+#define TASK_BAD_DS 0x40000 /* it cannot be loaded */
 
 #endif

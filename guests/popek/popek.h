@@ -42,6 +42,15 @@ struct outcome {
     uint32_t vector, error;
     bool has_error;
     uint64_t cr2, dr6;
+    uint16_t task; /* TR's selector */
+    bool ts;
+};
+
+/* What a task switch leaves of the task that it left; ip is 0 if there was none. */
+struct left_task {
+    uint32_t ip, flags, reg[REGS];
+    uint16_t seg[6], link; /* ES CS SS DS FS GS; the back link of the other one */
+    bool is_busy, is_other_busy, is_16_bit_busy;
 };
 
 void cpu_init(void);
@@ -63,6 +72,8 @@ uint64_t cpu_cr4(void);
 uint64_t cpu_efer(void);
 
 void cpu_run(const struct mode *mode, const struct cpu_state *state, struct outcome *outcome);
+
+void cpu_left_task(struct left_task *left);
 
 /* All rows in each mode, a line an observation. */
 void report_all(void);

@@ -135,6 +135,25 @@ static void print_scratch(void)
         print("%x%x", scratch[i] >> 4, scratch[i] & 15);
 }
 
+/* Registers in the order of the instruction set's numbers: AX CX DX BX SP BP SI DI. */
+static void print_task_switch(const struct outcome *o)
+{
+    struct left_task left;
+
+    if (o->task != SEL_TASK)
+        print(" tr=%x", o->task);
+    cpu_left_task(&left);
+    if (left.ip == 0)
+        return;
+    print(" left: ip=%x flags=%x regs", left.ip, left.flags);
+    for (unsigned i = 0; i < REGS; i++)
+        print(":%x", left.reg[i]);
+    print(" segs");
+    for (unsigned i = 0; i < ARRAY_SIZE(left.seg); i++)
+        print(":%x", left.seg[i]);
+    print(" link=%x busy=%u%u%u ts=%u", left.link, left.is_busy, left.is_other_busy, left.is_16_bit_busy, o->ts);
+}
+
 static void print_outcome(const struct mode *mode, const struct row *row, const struct cpu_state *before,
                           const struct outcome *o)
 {
@@ -144,6 +163,7 @@ static void print_outcome(const struct mode *mode, const struct row *row, const 
         print(" flags=%lx", o->after.flags);
     print_segments(before, &o->after);
     print_scratch();
+    print_task_switch(o);
 }
 
 /* --- runs --- */

@@ -13,7 +13,7 @@ STUB_BYTES      equ 16
 WITH_ERROR_CODE equ 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 21
 
 extern long_table, long_interrupts, legacy_table, legacy_interrupts
-extern legacy_sp, is_real, caught, caught_ss, root
+extern legacy_sp, is_real, caught, caught_ss, caught_task, root
 extern real_entry
 global run_long, run_legacy, long_stubs, legacy_stubs, real_caught
 
@@ -72,6 +72,7 @@ catch_long:
     mov     eax, gs
     push    rax
     mov     [caught], rsp
+    str     [caught_task]
 back:
     cld
     mov     eax, SEL_DATA
@@ -158,6 +159,7 @@ catch_legacy:
     mov     ebx, esp
     mov     ecx, ss
     mov     [caught_ss], cx
+    str     [caught_task]
     cmp     ecx, SEL_DATA16
     jne     enter_long
     movzx   ebx, bx
@@ -167,6 +169,7 @@ catch_legacy:
 real_caught:
     mov     eax, SEL_DATA
     mov     ds, ax
+    str     [caught_task]
 enter_long:
     cld
     mov     [caught], ebx
@@ -174,6 +177,11 @@ enter_long:
     mov     eax, SEL_DATA
     mov     ss, ax
     mov     esp, switch_stack
+    cmp     word [caught_task], SEL_TASK16
+    jne     .is_32_bit
+    mov     eax, SEL_PARKED_TASK
+    ltr     ax
+.is_32_bit:
     mov     eax, CR4_PAE
     mov     cr4, eax
     mov     eax, [root]
