@@ -31,6 +31,7 @@ enum exit_kind {
     EXIT_UNDEFINED,   /* an instruction that guests do not have: #UD */
     EXIT_PROTECTED,   /* an instruction that guests may not use: #GP(0) */
     EXIT_TASK_SWITCH, /* the CPU leaves it to us */
+    EXIT_DEBUG_REGISTER, /* the first use of them since the vCPU was loaded */
     EXIT_SHUTDOWN,    /* triple fault */
     EXIT_INIT,        /* the host's INIT signal: nothing of ours */
     EXIT_ENTRY_FAILED,

@@ -54,6 +54,7 @@ struct vcpu {
     bool has_eoi_offer;      /* see pv_eoi.h */
     bool waits_for_sipi;     /* and is halted; see startup.h */
     uint8_t sipi_vector;     /* of the last SIPI; any CPU */
+    bool may_have_breakpoints; /* the engine: DR7 is to be asked of what is emulated */
     bool uses_virtual_delivery; /* the engine: the CPU delivers the local APIC's interrupts by itself */
     size_t exit_rows;        /* where its rows of exit_kinds[] begin: at 0; at EXIT_KINDS, exit_ring gets each exit */
     struct vcpu_exit exit;   /* the last one */

@@ -103,6 +103,12 @@ static inline void cpu_flush_range(const void *at, size_t bytes)
     __asm__ volatile("mfence" : : : "memory");
 }
 
+/* DR0 to DR3 */
+static inline uint64_t cpu_read_dr(unsigned n)
+{
+    return n == 0 ? read_dr0() : n == 1 ? read_dr1() : n == 2 ? read_dr2() : read_dr3();
+}
+
 static inline void cpu_relax(void)
 {
     __builtin_ia32_pause();

@@ -73,6 +73,8 @@
 #define DR6_CAUSES (0xful | BIT(13) | DR6_BS | DR6_BT) /* B0-B3, BD, BS, BT */
 #define DR7_INIT 0x400ul
 #define DR7_LOCAL 0x155ul /* L0-L3, LE */
+#define DR7_ENABLED 0xfful /* L0-G3 */
+#define DR7_FIELDS_SHIFT 16 /* R/W0, LEN0, R/W1, …: 2 bits each */
 #define DR7_GD   BIT(13)
 
 #define XCR0_X87 BIT(0)

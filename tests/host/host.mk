@@ -17,7 +17,7 @@ HOST_FLAGS_coverage := --coverage -fprofile-abs-path -O0
 # What needs a CPU, a real machine or libc's own names is not hosted; fake/ has stand-ins for some of it.
 HOST_EXCLUDED := kernel/lib/string.c kernel/main.c $(wildcard kernel/machine*.c) kernel/log.c kernel/panic.c \
                  kernel/timer.c kernel/vcpu.c kernel/sched.c kernel/control.c kernel/manager.c kernel/frames.c kernel/ballooning.c
-HOST_GUEST    := decode emulate gva boot boot_% elf aml acpi_tables access cpuid cr event hypercall io mmio msr pv_eoi pvclock speculation startup steal_time task_switch task_segment
+HOST_GUEST    := decode emulate gva boot boot_% elf aml acpi_tables access cpuid cr event hypercall io mmio msr pv_eoi pvclock speculation startup steal_time task_switch task_segment breakpoint
 HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/*.c drivers/net/*.c drivers/virt/*.c)) \
                  $(filter $(HOST_GUEST:%=arch/x86/guest/%.c),$(wildcard arch/x86/guest/*.c)) \
                  $(wildcard arch/x86/acpi.c arch/x86/acpi_*.c arch/x86/vmx/ept.c arch/x86/vmx/vmx_caps.c) \

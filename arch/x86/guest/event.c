@@ -64,12 +64,15 @@ void vcpu_raise_with_code(struct vcpu *vcpu, uint8_t vector, uint32_t error_code
 
 /*
  * SDM 3B, "Debug Status Register (DR6)": the breakpoints' bits are of this exception, the others stay until software
- * clears them.
+ * clears them. What an instruction has several reasons for is one exception.
  */
 void event_raise_debug(struct vcpu *vcpu, uint64_t dr6_bits)
 {
+    bool is_pending = vcpu->event.type == EVENT_EXCEPTION && vcpu->event.vector == X86_DB;
+    uint64_t gone = is_pending ? 0 : DR6_BREAKPOINTS;
+
     vcpu_ops->set(vcpu, VCPU_DR7, vcpu_ops->get(vcpu, VCPU_DR7) & ~DR7_GD);
-    vcpu_ops->set(vcpu, VCPU_DR6, (vcpu_ops->get(vcpu, VCPU_DR6) & ~DR6_BREAKPOINTS) | dr6_bits);
+    vcpu_ops->set(vcpu, VCPU_DR6, (vcpu_ops->get(vcpu, VCPU_DR6) & ~gone) | dr6_bits);
     vcpu_raise(vcpu, X86_DB);
 }
 

@@ -4,6 +4,7 @@
  * returns a verdict, and never moves RIP itself. Nothing a guest does may reach a panic from here.
  */
 #include "arch/x86/guest/exit.h"
+#include "arch/x86/guest/breakpoint.h"
 #include "arch/x86/guest/cpuid.h"
 #include "arch/x86/guest/cr.h"
 #include "arch/x86/guest/event.h"
@@ -186,6 +187,7 @@ const struct exit_kind_row exit_kinds[2 * EXIT_KINDS] = {
     ROW(EXIT_UNDEFINED, "undefined", handle_undefined),
     ROW(EXIT_PROTECTED, "protected", handle_protected),
     ROW(EXIT_TASK_SWITCH, "task-switch", task_switch_handle),
+    ROW(EXIT_DEBUG_REGISTER, "mov-dr", breakpoint_handle_first_use),
     ROW(EXIT_SHUTDOWN, "triple-fault", handle_shutdown),
     ROW(EXIT_INIT, "init", handle_interrupt),
     ROW(EXIT_ENTRY_FAILED, "entry failed", handle_hardware),

@@ -6,6 +6,7 @@
  */
 #include "arch/x86/guest/io.h"
 #include "arch/x86/guest/access.h"
+#include "arch/x86/guest/breakpoint.h"
 #include "arch/x86/guest/event.h"
 #include "arch/x86/guest/task_segment.h"
 #include "arch/x86/regs.h"
@@ -32,6 +33,7 @@ struct string_io {
     struct segment segment; /* the operand's; of it counts only the base in 64-bit mode */
     unsigned address_width; /* bytes: which part of RCX, RSI, RDI counts */
     enum gpr pointer;
+    uint64_t breakpoints; /* that were hit, as bits of DR6 */
 };
 
 static bool has_segments(const struct string_io *s)
@@ -114,6 +116,16 @@ static int move_out(struct string_io *s, gva_t linear)
     return error;
 }
 
+static COLD void find_breakpoints(struct string_io *s, gva_t linear)
+{
+    const struct vcpu_exit *exit = s->exit;
+
+    s->breakpoints = breakpoint_find_port(s->vcpu, exit->io.port, exit->io.width) |
+                     breakpoint_find_data(s->vcpu, linear, exit->io.width, exit->io.is_in);
+    if (s->breakpoints)
+        event_raise_debug(s->vcpu, s->breakpoints);
+}
+
 static int move_one(struct string_io *s)
 {
     uint64_t offset = s->vcpu->gpr[s->pointer] & bytes_mask(s->address_width), width = s->exit->io.width;
@@ -122,9 +134,12 @@ static int move_one(struct string_io *s)
 
     if (!error)
         error = s->exit->io.is_in ? move_in(s, linear) : move_out(s, linear);
-    if (!error)
-        set_address_register(s, s->pointer, offset + (s->gva.rflags & RFLAGS_DF ? -width : width));
-    return error;
+    if (error)
+        return error;
+    set_address_register(s, s->pointer, offset + (s->gva.rflags & RFLAGS_DF ? -width : width));
+    if (s->vcpu->may_have_breakpoints)
+        find_breakpoints(s, linear);
+    return 0;
 }
 
 static enum verdict repeat(struct string_io *s)
@@ -132,7 +147,7 @@ static enum verdict repeat(struct string_io *s)
     uint64_t count = s->vcpu->gpr[GPR_RCX] & bytes_mask(s->address_width);
     bool is_stepping = s->gva.rflags & RFLAGS_TF;
 
-    for (unsigned i = 0; i < (is_stepping ? 1 : ITERATIONS_MAX) && count > 0; i++) {
+    for (unsigned i = 0; i < (is_stepping ? 1 : ITERATIONS_MAX) && count > 0 && !s->breakpoints; i++) {
         if (move_one(s) != 0)
             return VERDICT_RESUME;
         set_address_register(s, GPR_RCX, --count);
@@ -165,15 +180,34 @@ static COLD enum verdict handle_string(struct vcpu *vcpu, const struct vcpu_exit
     return move_one(&s) == 0 ? VERDICT_NEXT : VERDICT_RESUME;
 }
 
-enum verdict io_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
+static inline void move_plain(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     unsigned width = exit->io.width;
 
-    if (unlikely(exit->io.is_string))
-        return handle_string(vcpu, exit);
     if (exit->io.is_in)
         merge_rax(vcpu, width, io_bus_read(&vcpu->vm->ports, exit->io.port, width));
     else
         io_bus_write(&vcpu->vm->ports, exit->io.port, width, vcpu->gpr[GPR_RAX]);
+}
+
+/* #DB is a trap: the instruction is done. */
+static COLD enum verdict handle_rare(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    uint64_t found;
+
+    if (exit->io.is_string)
+        return handle_string(vcpu, exit);
+    move_plain(vcpu, exit);
+    found = breakpoint_find_port(vcpu, exit->io.port, exit->io.width);
+    if (found)
+        event_raise_debug(vcpu, found);
+    return VERDICT_NEXT;
+}
+
+enum verdict io_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    if (unlikely(exit->io.is_string | vcpu->may_have_breakpoints)) /* one test for both */
+        return handle_rare(vcpu, exit);
+    move_plain(vcpu, exit);
     return VERDICT_NEXT;
 }

@@ -5,12 +5,14 @@
  */
 #include "arch/x86/guest/mmio.h"
 #include "arch/x86/guest/access.h"
+#include "arch/x86/guest/breakpoint.h"
 #include "arch/x86/guest/emulate.h"
 #include "arch/x86/guest/event.h"
 #include "arch/x86/regs.h"
 #include "kernel/guest_pages.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
+#include "kernel/log.h"
 
 /* --- any instruction --- */
 
@@ -19,6 +21,7 @@ struct mmio {
     const struct gva_context *gva;
     gpa_t faulted;       /* the operand's guest-physical address, as the exit told it */
     bool is_one_operand; /* every access of the instruction is at that address */
+    uint64_t breakpoints; /* that were hit, as bits of DR6 */
 };
 
 /*
@@ -30,10 +33,17 @@ static inline bool is_the_faulted_one(gpa_t faulted, uint64_t linear, unsigned w
     return (linear ^ faulted.value) % PAGE_SIZE == 0 && linear % PAGE_SIZE + width <= PAGE_SIZE;
 }
 
+static inline void find_breakpoints(struct mmio *m, gva_t linear, unsigned width, bool is_write)
+{
+    if (unlikely(m->vcpu->may_have_breakpoints))
+        m->breakpoints |= breakpoint_find_data(m->vcpu, linear, width, is_write);
+}
+
 static int read_operand(void *context, gva_t linear, unsigned width, uint64_t *value)
 {
     struct mmio *m = context;
 
+    find_breakpoints(m, linear, width, false);
     if (!m->is_one_operand || !is_the_faulted_one(m->faulted, linear.value, width))
         return access_read(m->vcpu, m->gva, linear, width, value);
     *value = io_bus_read(&m->vcpu->vm->mmio, m->faulted.value, width);
@@ -44,6 +54,7 @@ static int write_operand(void *context, gva_t linear, unsigned width, uint64_t v
 {
     struct mmio *m = context;
 
+    find_breakpoints(m, linear, width, true);
     if (!m->is_one_operand || !is_the_faulted_one(m->faulted, linear.value, width))
         return access_write(m->vcpu, m->gva, linear, width, value);
     io_bus_write(&m->vcpu->vm->mmio, m->faulted.value, width, value);
@@ -62,10 +73,12 @@ static uint64_t segment_base(void *context, enum segment_register which)
 static const struct emulate_ops operations = {read_operand, write_operand, segment_base};
 
 /* A repetition that is not at its end traps as an instruction does. */
-static enum verdict verdict_of(struct vcpu *vcpu, enum emulate_result result, uint64_t rflags)
+static enum verdict verdict_of(const struct mmio *m, enum emulate_result result, uint64_t rflags)
 {
-    if (result == EMULATE_AGAIN && (rflags & RFLAGS_TF))
-        event_raise_debug(vcpu, DR6_BS);
+    uint64_t traps = m->breakpoints | (result == EMULATE_AGAIN && (rflags & RFLAGS_TF) ? DR6_BS : 0);
+
+    if (traps)
+        event_raise_debug(m->vcpu, traps);
     return result == EMULATE_DONE ? VERDICT_NEXT : result == EMULATE_AGAIN ? VERDICT_LEAVE : VERDICT_RESUME;
 }
 
@@ -86,7 +99,7 @@ static __attribute__((noinline)) enum verdict execute(struct mmio *m, const stru
         vcpu_ops->set(vcpu, VCPU_RFLAGS, rflags);
     if (unlikely(vcpu->gpr[GPR_RSP] != rsp))
         vcpu_ops->set(vcpu, VCPU_RSP, vcpu->gpr[GPR_RSP]);
-    return verdict_of(vcpu, result, rflags);
+    return verdict_of(m, result, rflags);
 }
 
 /* --- the usual one --- */
@@ -119,10 +132,14 @@ static COLD enum verdict refetch(struct vcpu *vcpu, const struct gva_fault *faul
     return VERDICT_RESUME;
 }
 
+/* All ones is what a PC's bus gives where nobody answers, and FFH FFH is no instruction. */
 static COLD enum verdict refuse(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    if (exit->memory.is_fetch)
-        return give_up(vcpu, exit, "the guest jumped to where there is no memory");
+    if (exit->memory.is_fetch && vcpu->event.type == EVENT_NONE) {
+        log_guest("mmio", "fetch at guest-physical %#lx, where there is no memory: #UD", exit->memory.address.value);
+        vcpu_raise(vcpu, X86_UD);
+        return VERDICT_RESUME;
+    }
     return give_up(vcpu, exit, "an interrupt's frame or table is where there is no memory");
 }
 
@@ -186,7 +203,7 @@ enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
     if (unlikely(decode_cached(&vcpu->decode_cache, bytes, mode, &insn) != 0))
         return give_up(vcpu, exit, "an instruction that is not emulated");
     vcpu->emulated_length = insn->length;
-    if (likely(instruction_is_plain_move(insn) &&
+    if (likely(instruction_is_plain_move(insn) && !vcpu->may_have_breakpoints &&
                is_the_faulted_one(address, emulate_offset(insn, vcpu->gpr, rip.value), insn->memory_width)))
         return move(vcpu, insn, address);
     return execute(&(struct mmio){.vcpu = vcpu, .gva = &gva, .faulted = address}, insn, rip.value);

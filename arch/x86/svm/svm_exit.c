@@ -142,6 +142,14 @@ static bool fill_cr(struct vcpu *vcpu, struct vcpu_exit *exit)
     return svm_insn_decode_cr(vcpu, exit);
 }
 
+/* The first one since the vCPU was loaded: the next ones are the guest's own. */
+static bool fill_debug_register(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    (void)exit;
+    vmcb_change_intercepts(svm_of(vcpu)->vmcb, INTERCEPT_DR, DR_WRITE(7), false);
+    return true;
+}
+
 static bool fill_hardware(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     const struct vmcb_control *c = &svm_of(vcpu)->vmcb->control;
@@ -170,6 +178,7 @@ static const struct exit_row low_rows[VMEXIT_LOW_CODES] = {
     [VMEXIT_CR4_WRITE] = {.kind = EXIT_CR, .fill = fill_cr},
     [VMEXIT_CR8_WRITE] = {.kind = EXIT_CR, .fill = fill_cr},
     [VMEXIT_CR0_SEL_WRITE] = {.kind = EXIT_CR, .fill = fill_cr},
+    [VMEXIT_DR7_WRITE] = {.kind = EXIT_DEBUG_REGISTER, .fill = fill_debug_register},
     [VMEXIT_EXCP_DB] = {.kind = EXIT_EXCEPTION, .fill = fill_debug_exception},
     [VMEXIT_EXCP_AC] = {.kind = EXIT_EXCEPTION, .fill = fill_exception},
     [VMEXIT_EXCP_MC] = {.kind = EXIT_EXCEPTION, .fill = fill_exception},

@@ -89,11 +89,6 @@ static int svm_vcpu_create(struct vcpu *vcpu)
     return svm_avic_create(vcpu);
 }
 
-static void svm_nothing(struct vcpu *vcpu)
-{
-    (void)vcpu;
-}
-
 /* --- running: tags of the TLB, of this CPU's current generation (APM 2, "TLB Control") --- */
 
 static void take_asid(struct svm_vcpu *v, struct svm_cpu *cpu)
@@ -126,9 +121,21 @@ static void prepare_tlb(struct svm_vcpu *v)
     v->needs_flush = !svm_caps.uses_asids;
 }
 
+/* A guest without breakpoints is not asked for them: its next write of DR7 makes an exit. */
+static void svm_load(struct vcpu *vcpu)
+{
+    struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+    if (!vcpu->may_have_breakpoints || (vmcb->state.dr7 & DR7_ENABLED))
+        return;
+    vcpu->may_have_breakpoints = false;
+    vmcb_change_intercepts(vmcb, INTERCEPT_DR, DR_WRITE(7), true);
+}
+
 static void svm_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
 {
     vmcb_init(vcpu, start);
+    vcpu->may_have_breakpoints = false;
     svm_avic_reset(vcpu);
 }
 
@@ -214,6 +221,8 @@ static uint64_t svm_get(struct vcpu *vcpu, enum vcpu_register which)
         return vmcb_get_cr0(v);
     case VCPU_CR4:
         return v->cr4;
+    case VCPU_DR0 ... VCPU_DR3:
+        return cpu_read_dr(which - VCPU_DR0);
     case VCPU_EFER:
         return v->vmcb->state.efer & ~EFER_SVME;
     case VCPU_PDPTE0 ... VCPU_PDPTE3:
@@ -289,7 +298,7 @@ const struct vcpu_ops svm_ops = {
     .vcpu_create = svm_vcpu_create,
     .vcpu_destroy = svm_vcpu_destroy,
     .vcpu_reset = svm_vcpu_reset,
-    .load = svm_nothing,
+    .load = svm_load,
     .unload = svm_avic_stop_polling,
     .run = svm_run,
     .get = svm_get,

@@ -238,6 +238,12 @@ static void fill_tpr_lowered(struct vcpu *vcpu)
     vmwrite(VMCS_TPR_THRESHOLD, 0);
 }
 
+/* The first one since the vCPU was loaded: the next ones are the guest's own. */
+static void fill_debug_register(struct vcpu *vcpu)
+{
+    vmcs_change_proc_controls(vcpu, 0, PROC_MOV_DR_EXITING);
+}
+
 /* The kind says it all. */
 static void fill_nothing(struct vcpu *vcpu)
 {
@@ -286,7 +292,7 @@ static const struct exit_row {
     [VMX_EXIT_VMXOFF] = {EXIT_UNDEFINED, fill_nothing},
     [VMX_EXIT_VMXON] = {EXIT_UNDEFINED, fill_nothing},
     [VMX_EXIT_CR_ACCESS] = {EXIT_CR, fill_cr},
-    [VMX_EXIT_MOV_DR] = UNEXPECTED,
+    [VMX_EXIT_MOV_DR] = {EXIT_DEBUG_REGISTER, fill_debug_register},
     [VMX_EXIT_IO] = {EXIT_IO, fill_io},
     [VMX_EXIT_RDMSR] = {EXIT_RDMSR, fill_nothing},
     [VMX_EXIT_WRMSR] = {EXIT_WRMSR, fill_nothing},

@@ -247,6 +247,7 @@ static void vmx_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
     v->is_launched = false;
     vmcs_init(vcpu);
     vmcs_set_start(vcpu, start);
+    vcpu->may_have_breakpoints = false; /* MOV to DR makes an exit */
     flush_linear(vcpu); /* an INIT turns paging off */
     vmx_start_slice();
 }
@@ -267,6 +268,15 @@ static void move_if_new_here(struct vcpu *vcpu)
     vmcs_set_host_cpu();
 }
 
+/* A guest without breakpoints is not asked for them: its next MOV to or from a debug register makes an exit. */
+static void watch_debug_registers(struct vcpu *vcpu)
+{
+    if (!vcpu->may_have_breakpoints || (vmread(VMCS_GUEST_DR7) & DR7_ENABLED))
+        return;
+    vcpu->may_have_breakpoints = false;
+    vmcs_change_proc_controls(vcpu, PROC_MOV_DR_EXITING, 0);
+}
+
 static void vmx_load(struct vcpu *vcpu)
 {
     if (vmx_of(vcpu)->last_cpu == PCPU_MAX && !vmclear(vmx_of(vcpu)->vmcs))
@@ -274,6 +284,7 @@ static void vmx_load(struct vcpu *vcpu)
     if (!vmptrld(vmx_of(vcpu)->vmcs))
         panic("VMPTRLD of vm%u failed", vcpu->vm->id);
     move_if_new_here(vcpu);
+    watch_debug_registers(vcpu);
 }
 
 static void vmx_unload(struct vcpu *vcpu)
@@ -346,6 +357,8 @@ static uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_register which)
         return read_cr2();
     case VCPU_DR6:
         return read_dr6();
+    case VCPU_DR0 ... VCPU_DR3:
+        return cpu_read_dr(which - VCPU_DR0);
     default:
         return vmread(register_field[which]);
     }

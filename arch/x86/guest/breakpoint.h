@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Data and I/O breakpoints over what the hypervisor emulates: the CPU never sees the access. */
+#ifndef ARCH_X86_GUEST_BREAKPOINT_H
+#define ARCH_X86_GUEST_BREAKPOINT_H
+
+#include "arch/x86/guest/gva.h"
+#include "kernel/vm.h"
+
+/*
+ * The bits that DR6 gets, as #DB is a trap: whoever emulates raises it behind the instruction, or the iteration. Only
+ * worth asking while vcpu->may_have_breakpoints.
+ */
+COLD uint64_t breakpoint_find_port(struct vcpu *vcpu, uint16_t port, unsigned width);
+COLD uint64_t breakpoint_find_data(struct vcpu *vcpu, gva_t linear, unsigned width, bool is_write);
+
+/* Handler of exit.c: from now on the guest's debug registers are looked at, and it may use them without exits. */
+enum verdict breakpoint_handle_first_use(struct vcpu *vcpu, const struct vcpu_exit *exit);
+
+#endif
