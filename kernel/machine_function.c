@@ -258,9 +258,9 @@ static void set_msi(void *hardware, const struct pci_message *message)
 
 static void write_entry(struct machine_function *f, unsigned index, unsigned word, uint32_t value)
 {
-    uint64_t offset = f->device.msix_table + index * PCI_MSIX_ENTRY_BYTES + 4 * word;
+    uint64_t offset = f->device.layout.msix.offset + index * PCI_MSIX_ENTRY_BYTES + 4 * word;
 
-    memory_write(f, f->device.msix_bar, offset, 4, value);
+    memory_write(f, f->device.layout.msix.bar, offset, 4, value);
 }
 
 enum { WORD_ADDRESS, WORD_UPPER, WORD_DATA, WORD_CONTROL };
@@ -316,10 +316,10 @@ static bool trap_registers(struct machine_function *f)
 {
     uint64_t first, size;
 
-    pci_passthrough_msix_pages(&f->device, &first, &size);
+    pci_passthrough_msix_pages(&f->device.layout.msix, &first, &size);
     for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
         const struct pci_bar *bar = &f->host->bars[i];
-        bool has_table = size > 0 && i == f->device.msix_bar;
+        bool has_table = size > 0 && i == f->device.layout.msix.bar;
         bool is_done = true;
 
         f->placed[i] = PCI_BAR_NOWHERE;
@@ -335,11 +335,10 @@ static bool trap_registers(struct machine_function *f)
     return true;
 }
 
-static bool fill(struct machine_function *f, const struct pci_passthrough_layout *layout)
+static bool fill(struct machine_function *f, struct pci_passthrough_layout *layout)
 {
-    unsigned count = pci_passthrough_msix_count(&hardware_ops, f, layout);
-
-    f->message_count = MAX(count, 1u);
+    pci_passthrough_find_msix(&hardware_ops, f, layout);
+    f->message_count = MAX(layout->msix.count, 1u);
     f->messages = heap_alloc(f->message_count * sizeof *f->messages);
     f->entries = heap_alloc(f->message_count * sizeof *f->entries);
     if (!f->messages || !f->entries)
@@ -359,7 +358,7 @@ static void set_given(struct machine_function **link, struct machine_function *v
 }
 
 struct machine_function *machine_function_create(struct vm *vm, const struct pci_function *host,
-                                                 const struct pci_passthrough_layout *layout)
+                                                 struct pci_passthrough_layout *layout)
 {
     struct machine_function *f = heap_alloc(sizeof *f);
 
@@ -382,7 +381,7 @@ void machine_function_start(struct machine_function *f)
 
     enable_msi(f, false);
     set_msix_control(f, 0);
-    for (unsigned i = 0; i < f->device.msix_count; i++)
+    for (unsigned i = 0; i < f->device.layout.msix.count; i++)
         write_entry(f, i, WORD_CONTROL, VECTOR_MASKED);
     command &= ~(PCI_COMMAND_MASTER | PCI_COMMAND_IO);
     pci_config_write(f->host->address, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);

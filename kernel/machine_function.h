@@ -33,9 +33,9 @@ struct machine_function {
     struct machine_function *next;
 };
 
-/* On the list of those that are given away from then on. NULL: out of memory, or BARs have no address. */
+/* Completes layout; on the list of those that are given away from then on. NULL: out of memory, or BARs have no address. */
 struct machine_function *machine_function_create(struct vm *vm, const struct pci_function *host,
-                                                 const struct pci_passthrough_layout *layout);
+                                                 struct pci_passthrough_layout *layout);
 /* It answers at its addresses; the guest may make it bus master. */
 void machine_function_start(struct machine_function *f);
 /* No interrupt of it starts any more. */

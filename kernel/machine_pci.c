@@ -158,7 +158,7 @@ static bool place_bar(struct machine_pci *pci, struct pci_passthrough_bar *bar)
 
 static void fill_layout(const struct pci_function *f, struct pci_passthrough_layout *layout)
 {
-    *layout = (struct pci_passthrough_layout){.msix = (uint8_t)f->capabilities[PCI_CAP_MSIX]};
+    *layout = (struct pci_passthrough_layout){.msix.capability = (uint8_t)f->capabilities[PCI_CAP_MSIX]};
     for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
         const struct pci_bar *bar = &f->bars[i];
 

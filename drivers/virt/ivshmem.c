@@ -191,7 +191,7 @@ static const struct pci_hardware_ops hardware_ops = {
 struct pci_passthrough_layout ivshmem_layout(uint64_t memory_bytes)
 {
     return (struct pci_passthrough_layout){
-        .msix = CAPABILITY,
+        .msix.capability = CAPABILITY,
         .bars = {[IVSHMEM_BAR_REGISTERS] = {.size = IVSHMEM_REGISTERS_BYTES},
                  [IVSHMEM_BAR_MESSAGES] = {.size = MESSAGES_BYTES},
                  [IVSHMEM_BAR_MEMORY] = {.size = memory_bytes, .is_64 = true, .is_prefetchable = true}},
@@ -201,12 +201,15 @@ struct pci_passthrough_layout ivshmem_layout(uint64_t memory_bytes)
 void ivshmem_init(struct ivshmem *s, unsigned vectors, const struct pci_passthrough_layout *layout,
                   const struct ivshmem_ops *ops, void *context)
 {
+    struct pci_passthrough_layout complete = *layout;
+
     ASSERT(vectors >= 1 && vectors <= IVSHMEM_VECTORS_MAX);
     memset(s, 0, sizeof *s);
     s->ops = ops;
     s->context = context;
     s->vectors = vectors;
-    pci_passthrough_init(&s->function, &hardware_ops, s, layout, s->entries);
+    pci_passthrough_find_msix(&hardware_ops, s, &complete);
+    pci_passthrough_init(&s->function, &hardware_ops, s, &complete, s->entries);
 }
 
 void ivshmem_set_position(struct ivshmem *s, unsigned position)

@@ -15,49 +15,42 @@
 enum { WORD_ADDRESS, WORD_UPPER, WORD_DATA, WORD_CONTROL };
 #define VECTOR_MASKED 0x1u
 
-static bool table_fits(const struct pci_passthrough_layout *layout, uint32_t table, unsigned count)
+static bool table_fits(const struct pci_passthrough_layout *layout, const struct pci_passthrough_msix *m)
 {
-    unsigned bar = table & PCI_MSIX_BAR_MASK;
-
-    return bar < PCI_PASSTHROUGH_BARS &&
-           range_fits(table & ~PCI_MSIX_BAR_MASK, count * PCI_MSIX_ENTRY_BYTES,
-                      layout->bars[bar].size);
+    return m->bar < PCI_PASSTHROUGH_BARS &&
+           range_fits(m->offset, m->count * PCI_MSIX_ENTRY_BYTES, layout->bars[m->bar].size);
 }
 
-unsigned pci_passthrough_msix_count(const struct pci_hardware_ops *ops, void *hardware,
-                                    const struct pci_passthrough_layout *layout)
+void pci_passthrough_find_msix(const struct pci_hardware_ops *ops, void *hardware,
+                               struct pci_passthrough_layout *layout)
 {
-    unsigned count;
+    struct pci_passthrough_msix *m = &layout->msix;
+    uint32_t control, table;
 
-    if (!layout->msix)
-        return 0;
-    count = (ops->config_read(hardware, layout->msix) >> CONTROL_SHIFT & PCI_MSIX_CONTROL_SIZE) + 1;
-    return table_fits(layout, ops->config_read(hardware, layout->msix + PCI_MSIX_TABLE), count)
-               ? count
-               : 0;
+    m->count = 0;
+    if (!m->capability)
+        return;
+    control = ops->config_read(hardware, m->capability) >> CONTROL_SHIFT;
+    table = ops->config_read(hardware, m->capability + PCI_MSIX_TABLE);
+    m->bar = table & PCI_MSIX_BAR_MASK;
+    m->offset = table & ~PCI_MSIX_BAR_MASK;
+    m->count = (control & PCI_MSIX_CONTROL_SIZE) + 1;
+    if (!table_fits(layout, m))
+        m->count = 0;
 }
 
 void pci_msix_init(struct pci_passthrough *p)
 {
-    uint32_t table;
-
-    p->msix_count = pci_passthrough_msix_count(p->ops, p->hardware, &p->layout);
-    if (p->msix_count == 0)
-        return;
-    table = p->ops->config_read(p->hardware, p->layout.msix + PCI_MSIX_TABLE);
-    p->msix_bar = table & PCI_MSIX_BAR_MASK;
-    p->msix_table = table & ~PCI_MSIX_BAR_MASK;
-    for (unsigned i = 0; i < p->msix_count; i++)
+    for (unsigned i = 0; i < p->layout.msix.count; i++)
         p->msix_entries[i] = (struct pci_msix_entry){{0, 0, 0, VECTOR_MASKED}};
 }
 
-void pci_passthrough_msix_pages(const struct pci_passthrough *p, uint64_t *first, uint64_t *size)
+void pci_passthrough_msix_pages(const struct pci_passthrough_msix *msix, uint64_t *first, uint64_t *size)
 {
-    uint64_t end =
-        ALIGN_UP((uint64_t)p->msix_table + p->msix_count * PCI_MSIX_ENTRY_BYTES, PAGE_SIZE);
+    uint64_t end = ALIGN_UP((uint64_t)msix->offset + msix->count * PCI_MSIX_ENTRY_BYTES, PAGE_SIZE);
 
-    *first = ALIGN_DOWN((uint64_t)p->msix_table, PAGE_SIZE);
-    *size = p->msix_count ? end - *first : 0;
+    *first = ALIGN_DOWN((uint64_t)msix->offset, PAGE_SIZE);
+    *size = msix->count ? end - *first : 0;
 }
 
 /* The device is told of an entry when the guest lets it send, and no sooner. */
@@ -80,15 +73,17 @@ void pci_msix_set_control(struct pci_passthrough *p, uint16_t control)
 bool pci_msix_is_table(const struct pci_passthrough *p, unsigned bar, uint64_t offset,
                        unsigned width)
 {
-    return p->msix_count > 0 && bar == p->msix_bar &&
-           ranges_overlap(offset, width, p->msix_table, p->msix_count * PCI_MSIX_ENTRY_BYTES);
+    const struct pci_passthrough_msix *m = &p->layout.msix;
+
+    return m->count > 0 && bar == m->bar &&
+           ranges_overlap(offset, width, m->offset, m->count * PCI_MSIX_ENTRY_BYTES);
 }
 
 /* "All accesses must be naturally aligned doublewords or quadwords"; what is not gets nothing. */
 static bool is_proper(const struct pci_passthrough *p, uint64_t offset, unsigned width)
 {
     return (width == 4 || width == 8) && offset % width == 0 &&
-           range_fits(offset, width, p->msix_count * PCI_MSIX_ENTRY_BYTES);
+           range_fits(offset, width, p->layout.msix.count * PCI_MSIX_ENTRY_BYTES);
 }
 
 static uint32_t *word_at(const struct pci_passthrough *p, uint64_t offset)

@@ -217,7 +217,7 @@ static uint32_t read_msix(const struct pci_passthrough *p, unsigned base, unsign
 {
     if (at != 0)
         return hardware_read(p, base + at);
-    return PCI_CAP_ID_MSIX | (uint32_t)(p->msix_control | (p->msix_count - 1)) << MSI_CONTROL_SHIFT;
+    return PCI_CAP_ID_MSIX | (uint32_t)(p->msix_control | (p->layout.msix.count - 1)) << MSI_CONTROL_SHIFT;
 }
 
 static void write_msix(struct pci_passthrough *p, unsigned at, uint32_t value, uint32_t mask)
@@ -331,7 +331,7 @@ static bool memory_read(void *device, uint64_t address, unsigned width, uint64_t
         return false;
     offset = address - p->placed[bar];
     *value = pci_msix_is_table(p, bar, offset, width)
-                 ? pci_msix_read(p, offset - p->msix_table, width)
+                 ? pci_msix_read(p, offset - p->layout.msix.offset, width)
                  : p->ops->memory_read(p->hardware, bar, offset, width);
     return true;
 }
@@ -346,7 +346,7 @@ static bool memory_write(void *device, uint64_t address, unsigned width, uint64_
         return false;
     offset = address - p->placed[bar];
     if (pci_msix_is_table(p, bar, offset, width))
-        pci_msix_write(p, offset - p->msix_table, width, value);
+        pci_msix_write(p, offset - p->layout.msix.offset, width, value);
     else
         p->ops->memory_write(p->hardware, bar, offset, width, value);
     return true;
@@ -378,7 +378,7 @@ static bool has_kind(const struct pci_passthrough *p, unsigned kind)
 /* Of each kind the first one, but for the vendor's. */
 static bool is_offered(const struct pci_passthrough *p, unsigned kind, unsigned offset)
 {
-    if (kind == KIND_MSIX && (p->msix_count == 0 || offset != p->layout.msix))
+    if (kind == KIND_MSIX && (p->layout.msix.count == 0 || offset != p->layout.msix.capability))
         return false;
     return kind < KINDS && (kind == KIND_VENDOR || !has_kind(p, kind)) &&
            !find_capability(p, offset) && p->capability_count < PCI_PASSTHROUGH_CAPABILITIES;

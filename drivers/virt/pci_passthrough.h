@@ -48,11 +48,22 @@ struct pci_passthrough_window {
     uint64_t base, size;
 };
 
-/* What does not change. msix: offset of the hardware's capability; 0: it has none. */
+/*
+ * Where the hardware's table of messages is. capability: offset of its MSI-X capability, 0: it has none; the rest is
+ * pci_passthrough_find_msix()'s, and not looked at again: what a function says of itself may change at any time.
+ */
+struct pci_passthrough_msix {
+    uint8_t capability;
+    unsigned count; /* 0: there is none, or one that makes no sense */
+    unsigned bar;
+    uint32_t offset; /* in the BAR */
+};
+
+/* What does not change. */
 struct pci_passthrough_layout {
     struct pci_passthrough_bar bars[PCI_PASSTHROUGH_BARS];
     struct pci_passthrough_window windows[PCI_PASSTHROUGH_WINDOWS];
-    uint8_t msix;
+    struct pci_passthrough_msix msix;
 };
 
 /* Message address, upper address, data, vector control: "MSI-X Table Structure". */
@@ -82,23 +93,20 @@ struct pci_passthrough {
     bool msi_is_64;
 
     uint16_t msix_control;
-    unsigned msix_count, msix_bar;
-    uint32_t msix_table; /* offset in the BAR */
-    struct pci_msix_entry *msix_entries;
+    struct pci_msix_entry *msix_entries; /* as many as layout.msix.count */
 };
 
-/* How many messages the function's MSI-X table has; 0: it has none, or one that makes no sense. */
-unsigned pci_passthrough_msix_count(const struct pci_hardware_ops *ops, void *hardware,
-                                    const struct pci_passthrough_layout *layout);
+/* Fills in layout->msix; its capability and the BARs are there. Reads each register once. */
+void pci_passthrough_find_msix(const struct pci_hardware_ops *ops, void *hardware,
+                               struct pci_passthrough_layout *layout);
 
-/* entries: the caller's, as many as pci_passthrough_msix_count() says. */
+/* entries: the caller's, as many as layout->msix.count. */
 void pci_passthrough_init(struct pci_passthrough *p, const struct pci_hardware_ops *ops,
                           void *hardware, const struct pci_passthrough_layout *layout,
                           struct pci_msix_entry *entries);
 
-/* The table of messages is in these whole pages of msix_bar; nothing there may be mapped to a
- * guest. */
-void pci_passthrough_msix_pages(const struct pci_passthrough *p, uint64_t *first, uint64_t *size);
+/* The table of messages is in these whole pages of its BAR; nothing there may be mapped to a guest. */
+void pci_passthrough_msix_pages(const struct pci_passthrough_msix *msix, uint64_t *first, uint64_t *size);
 
 /* To be added to a host bridge; the device is the struct pci_passthrough. */
 extern const struct pci_slot_ops pci_passthrough_ops;
