@@ -38,6 +38,7 @@
 #define PCI_COMMAND_MEMORY   0x0002u
 #define PCI_COMMAND_MASTER   0x0004u
 #define PCI_COMMAND_INTX_OFF 0x0400u
+#define PCI_STATUS_INTERRUPT 0x0008u /* pending, whether or not it is held back */
 #define PCI_STATUS_CAP_LIST  0x0010u
 #define PCI_HEADER_TYPE_MASK 0x7fu
 #define PCI_HEADER_NORMAL    0x00u

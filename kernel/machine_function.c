@@ -69,6 +69,13 @@ static void set_master(void *hardware, bool is_master)
     arch_irq_restore(flags);
 }
 
+static void set_pin(void *hardware, bool is_on)
+{
+    struct machine_function *f = hardware;
+
+    machine_pin_allow(&f->pin, is_on);
+}
+
 /* --- memory --- */
 
 static bool has_trapped(const struct machine_function *f, unsigned bar, uint64_t offset, unsigned width)
@@ -298,7 +305,7 @@ static void set_msix_control(void *hardware, uint16_t control)
 }
 
 static const struct pci_hardware_ops hardware_ops = {
-    hardware_config_read, set_master, place_bar, memory_read, memory_write, set_msi, set_msix, set_msix_control,
+    hardware_config_read, set_master, set_pin, place_bar, memory_read, memory_write, set_msi, set_msix, set_msix_control,
 };
 
 /* --- life --- */
@@ -374,22 +381,25 @@ struct machine_function *machine_function_create(struct vm *vm, const struct pci
     return NULL;
 }
 
-/* Decoding stays on: what the guest maps must always answer. Its pin would reach nobody. */
+/* Decoding stays on: what the guest maps must always answer. */
 void machine_function_start(struct machine_function *f)
 {
-    uint32_t command = pci_config_read(f->host->address, PCI_COMMAND, 2);
+    struct pci_address a = f->host->address;
 
     enable_msi(f, false);
     set_msix_control(f, 0);
     for (unsigned i = 0; i < f->device.layout.msix.count; i++)
         write_entry(f, i, WORD_CONTROL, VECTOR_MASKED);
-    command &= ~(PCI_COMMAND_MASTER | PCI_COMMAND_IO);
-    pci_config_write(f->host->address, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
+    pci_set_command(a, PCI_COMMAND_MASTER | PCI_COMMAND_IO, false);
+    pci_set_command(a, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF, true);
+    if (f->device.layout.has_pin)
+        machine_pin_attach(&f->pin);
 }
 
 void machine_function_stop(struct machine_function *f)
 {
     pci_set_master(f->host->address, false);
+    machine_pin_detach(&f->pin);
     enable_msi(f, false);
     set_msix_control(f, 0);
     for (unsigned i = 0; i < f->message_count; i++)

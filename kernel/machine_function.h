@@ -6,6 +6,7 @@
 #include "arch/x86/device_irq.h"
 #include "drivers/host/pci.h"
 #include "drivers/virt/pci_passthrough.h"
+#include "kernel/machine_pin.h"
 #include "kernel/vm.h"
 
 struct iommu_interrupts;
@@ -28,6 +29,7 @@ struct machine_function {
     struct machine_message *messages;
     unsigned message_count;
     struct pci_msix_entry *entries;
+    struct machine_pin pin;
     bool is_silenced;                /* it may not be bus master any more */
     unsigned moves;                  /* of its memory */
     struct machine_function *next;

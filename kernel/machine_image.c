@@ -27,7 +27,7 @@ int machine_load_images(struct vm *vm, const struct boot_info *boot)
 {
     const struct vm_config *config = vm->config;
     struct acpi_request tables = {vm->vcpu_count, vm->platform->transport_count, vm->platform->pci,
-                                  machine_pci_has_high_window(vm)};
+                                  machine_pci_has_high_window(vm), vm->config->device_count};
     struct guest_module modules[VM_MODULES_MAX];
     struct boot_request request = {
         .mem = &vm->mem,

@@ -158,7 +158,10 @@ static bool place_bar(struct machine_pci *pci, struct pci_passthrough_bar *bar)
 
 static void fill_layout(const struct pci_function *f, struct pci_passthrough_layout *layout)
 {
-    *layout = (struct pci_passthrough_layout){.msix.capability = (uint8_t)f->capabilities[PCI_CAP_MSIX]};
+    *layout = (struct pci_passthrough_layout){
+        .msix.capability = (uint8_t)f->capabilities[PCI_CAP_MSIX],
+        .has_pin = pci_has_maskable_pin(f),
+    };
     for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
         const struct pci_bar *bar = &f->bars[i];
 
@@ -193,18 +196,36 @@ int machine_pci_add(struct vm *vm, struct pci_passthrough *function, unsigned *n
 
 /* --- one function --- */
 
+static void wire_pin(struct vm *vm, struct machine_function *f, unsigned index)
+{
+    f->pin.address = f->host->address;
+    f->pin.chip = &vm->platform->ioapic;
+    f->pin.input = GUEST_PCI_GSI + index;
+}
+
+static void end_of_interrupt(void *context, unsigned input)
+{
+    struct machine_pci *pci = context;
+
+    if (input - GUEST_PCI_GSI < pci->count)
+        machine_pin_end(&pci->functions[input - GUEST_PCI_GSI]->pin);
+}
+
 static int add_to_bus(struct vm *vm, const struct pci_function *f, unsigned *number)
 {
     struct machine_pci *pci = vm->platform->pci;
     struct pci_passthrough_layout layout;
     struct machine_function *function;
 
+    if (pci->count == GUEST_PCI_PINS)
+        return refuse(vm, f->address, "the guest's bus is full");
     fill_layout(f, &layout);
     if (!machine_pci_place(vm, &layout))
         return refuse(vm, f->address, "its registers do not fit into the guest's PCI windows");
     function = machine_function_create(vm, f, &layout);
     if (!function)
         return refuse(vm, f->address, "no memory for it, or its registers have no address");
+    wire_pin(vm, function, pci->count);
     pci->functions[pci->count++] = function;
     return machine_pci_add(vm, &function->device, number);
 }
@@ -253,8 +274,10 @@ static int place_regions(struct vm *vm, struct machine_pci *pci)
 
 static void init_bus(struct vm *vm, struct machine_pci *pci, const struct io_region *neighbour)
 {
+    const struct ioapic_sampler sampler = {end_of_interrupt, pci};
     uint64_t ram_end = GUEST_HOLE_END + guest_ram_above_hole(vm->config->memory);
 
+    ioapic_sample(&vm->platform->ioapic, (BIT(GUEST_PCI_PINS) - 1) << GUEST_PCI_GSI, &sampler);
     pci_host_init(&pci->host, neighbour);
     pci->has_high_window = vm->vcpus[0]->physical_bits >= GUEST_PCI_HIGH_BITS && ram_end <= GUEST_PCI_HIGH_BASE;
     pci->low = (struct pci_window){&pci->host, GUEST_PCI_BASE};

@@ -298,6 +298,11 @@ static void on_com1(void)
     host_uart_interrupt();
 }
 
+static bool route_to_us(uint8_t irq, uint8_t vector)
+{
+    return host_ioapic_route_isa(irq, &(struct host_ioapic_target){apic_id(), vector});
+}
+
 static void start_interrupts(void)
 {
     apic_init(acpi.has_madt ? acpi.local_apic : HPA(rdmsr(MSR_IA32_APIC_BASE) & ~(PAGE_SIZE - 1)),
@@ -309,11 +314,11 @@ static void start_interrupts(void)
     trap_set_handler(VECTOR_TIMER, timers_interrupt);
     trap_set_handler(VECTOR_KICK, power_stop_if_asked);
     trap_set_handler(VECTOR_COM1, on_com1);
-    if (host_ioapic_route_isa(COM1_IRQ, VECTOR_COM1))
+    if (route_to_us(COM1_IRQ, VECTOR_COM1))
         host_uart_use_interrupts(on_typed);
     trap_set_handler(VECTOR_KEYBOARD, keyboard_poll);
     if (keyboard_init(&keyboard_host_ports, on_typed))
-        host_ioapic_route_isa(I8042_KEYBOARD_IRQ, VECTOR_KEYBOARD);
+        route_to_us(I8042_KEYBOARD_IRQ, VECTOR_KEYBOARD);
 }
 
 /* --- the shell, in the control thread --- */

@@ -5,6 +5,7 @@
 #include "arch/x86/apic.h"
 #include "arch/x86/io.h"
 #include "kernel/iommu.h"
+#include "kernel/lib/lock.h"
 #include "kernel/log.h"
 
 #define REGSEL (0x00 / 4)
@@ -14,6 +15,7 @@
 #define RTE_LOW_ACTIVE  (1u << 13)
 #define RTE_LEVEL       (1u << 15)
 #define RTE_MASKED      (1u << 16)
+#define ISA_IRQS        16u
 #define PIC_MASTER_DATA 0x21
 #define PIC_SLAVE_DATA  0xa1
 
@@ -23,6 +25,7 @@ static struct {
     uint8_t id;
 } chips[ACPI_IOAPICS_MAX];
 static unsigned chip_count;
+static struct lock lock; /* guards the pairs of registers */
 static const struct acpi_info *tables;
 
 static uint32_t chip_read(unsigned chip, uint8_t reg)
@@ -41,9 +44,11 @@ static void write_entry(unsigned chip, uint32_t input, uint32_t high, uint32_t l
 {
     uint8_t reg = (uint8_t)(REG_REDIRECTION + 2 * input);
 
+    lock_acquire(&lock);
     chip_write(chip, reg, RTE_MASKED);
     chip_write(chip, reg + 1, high);
     chip_write(chip, reg, low);
+    lock_release(&lock);
 }
 
 void host_ioapic_init(const struct acpi_info *acpi)
@@ -82,10 +87,10 @@ static void find_gsi(uint8_t irq, uint32_t *gsi, uint32_t *mode)
 }
 
 /* Where interrupts are remapped, the entry names one of the IOMMU's, which says where it goes. */
-static bool route_input(unsigned chip, uint32_t input, uint32_t mode, uint8_t vector)
+static bool route_input(unsigned chip, uint32_t input, uint32_t mode, const struct host_ioapic_target *to)
 {
-    struct iommu_route route = {apic_id(), vector, mode & RTE_LEVEL};
-    uint64_t entry = (uint64_t)route.apic_id << 56 | mode | vector;
+    struct iommu_route route = {to->apic_id, to->vector, mode & RTE_LEVEL};
+    uint64_t entry = (uint64_t)route.apic_id << 56 | mode | to->vector;
     int error = 0;
 
     if (iommu_ops && iommu_ops->remaps_interrupts())
@@ -97,15 +102,111 @@ static bool route_input(unsigned chip, uint32_t input, uint32_t mode, uint8_t ve
     return !error;
 }
 
-bool host_ioapic_route_isa(uint8_t irq, uint8_t vector)
+/* Which chip has that input; chip_count: none. */
+static unsigned find_chip(uint32_t gsi)
+{
+    unsigned i = 0;
+
+    while (i < chip_count && gsi - chips[i].gsi_base >= chips[i].inputs)
+        i++;
+    return i;
+}
+
+static bool route_gsi(uint32_t gsi, uint32_t mode, const struct host_ioapic_target *to)
+{
+    unsigned chip = find_chip(gsi);
+
+    return chip < chip_count && route_input(chip, gsi - chips[chip].gsi_base, mode, to);
+}
+
+bool host_ioapic_route_isa(uint8_t irq, const struct host_ioapic_target *to)
 {
     uint32_t gsi, mode;
 
     find_gsi(irq, &gsi, &mode);
-    for (unsigned i = 0; i < chip_count; i++) {
-        if (gsi - chips[i].gsi_base >= chips[i].inputs)
-            continue;
-        return route_input(i, gsi - chips[i].gsi_base, mode, vector);
+    return route_gsi(gsi, mode, to);
+}
+
+void host_ioapic_mask_isa(uint8_t irq)
+{
+    uint32_t gsi, mode;
+
+    find_gsi(irq, &gsi, &mode);
+    host_ioapic_set_mask(gsi, true);
+}
+
+/* --- PCI's pins --- */
+
+/* Is it some ISA interrupt's, and how does that come? */
+static bool is_isa(uint32_t gsi, uint32_t *mode, bool *is_sci)
+{
+    for (uint8_t irq = 0; irq < ISA_IRQS; irq++) {
+        uint32_t its_gsi;
+
+        find_gsi(irq, &its_gsi, mode);
+        *is_sci = tables->has_fadt && irq == tables->fadt.sci_irq;
+        if (its_gsi == gsi)
+            return true;
     }
     return false;
+}
+
+static bool is_nmi(uint32_t gsi)
+{
+    for (unsigned i = 0; i < tables->nmi_source_count; i++)
+        if (tables->nmi_sources[i].gsi == gsi)
+            return true;
+    return false;
+}
+
+/*
+ * Those behind ISA's, level and active low as the PCI bus has them; and of ISA's what the tables call level-triggered,
+ * which is how a chipset's router joins PCI to ISA. Not the SCI, which is firmware's.
+ */
+static bool is_for_pci(uint32_t gsi, uint32_t *mode)
+{
+    bool is_sci;
+
+    if (is_nmi(gsi) || (tables->has_fadt && gsi == tables->fadt.sci_irq))
+        return false;
+    if (is_isa(gsi, mode, &is_sci))
+        return (*mode & RTE_LEVEL) && !is_sci;
+    if (gsi < ISA_IRQS)
+        return false; /* the PICs', or nobody's */
+    *mode = RTE_LEVEL | RTE_LOW_ACTIVE;
+    return true;
+}
+
+unsigned host_ioapic_pci_inputs(uint32_t *gsis, unsigned max)
+{
+    unsigned count = 0;
+    uint32_t mode;
+
+    for (unsigned i = 0; i < chip_count; i++)
+        for (uint32_t input = 0; input < chips[i].inputs && count < max; input++)
+            if (is_for_pci(chips[i].gsi_base + input, &mode))
+                gsis[count++] = chips[i].gsi_base + input;
+    return count;
+}
+
+bool host_ioapic_route_pci(uint32_t gsi, const struct host_ioapic_target *to)
+{
+    uint32_t mode;
+
+    return is_for_pci(gsi, &mode) && route_gsi(gsi, mode, to);
+}
+
+void host_ioapic_set_mask(uint32_t gsi, bool is_masked)
+{
+    unsigned chip = find_chip(gsi);
+    uint8_t reg;
+    uint32_t low;
+
+    if (chip == chip_count)
+        return;
+    reg = (uint8_t)(REG_REDIRECTION + 2 * (gsi - chips[chip].gsi_base));
+    lock_acquire(&lock);
+    low = chip_read(chip, reg) & ~RTE_MASKED;
+    chip_write(chip, reg, low | (is_masked ? RTE_MASKED : 0));
+    lock_release(&lock);
 }

@@ -232,21 +232,3 @@ int pci_visit_requesters(const struct pci_function *f,
     }
     return result;
 }
-
-void pci_set_master(struct pci_address address, bool is_master)
-{
-    uint32_t command = pci_config_read(address, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER;
-
-    pci_config_write(address, PCI_COMMAND, 2, command | (is_master ? PCI_COMMAND_MASTER : 0));
-}
-
-void pci_quiet_unowned(bool (*keeps)(struct pci_address address))
-{
-    for (unsigned i = 0; i < count; i++) {
-        const struct pci_function *f = &functions[i];
-
-        if (f->base_class != PCI_CLASS_BRIDGE && f->base_class != PCI_CLASS_DISPLAY &&
-            !keeps(f->address))
-            pci_set_master(f->address, false);
-    }
-}

@@ -74,15 +74,24 @@ bool pci_shares_group(const struct pci_function *f);
 int pci_visit_requesters(const struct pci_function *f,
                          int (*visit)(void *context, struct pci_address requester), void *context);
 
-/* May the function write to memory and send messages? */
+/* Changes bits of the command register, and no others. Any CPU, also in an interrupt. */
+void pci_set_command(struct pci_address address, uint16_t bits, bool is_on);
+
+/* May the function write to memory and send messages? Likewise. */
 void pci_set_master(struct pci_address address, bool is_master);
 
 /*
- * Takes the right to do DMA from every function that nobody owns; keeps(address) says whose
- * firmware still needs it. Bridges keep it, because they forward for others, and so do displays,
+ * Takes the right to do DMA, and to use its pin, from every function that nobody owns; keeps(address) says whose
+ * firmware still needs it. Bridges keep the former, because they forward for others, and so do displays,
  * whose picture may be fetched from memory.
  */
 void pci_quiet_unowned(bool (*keeps)(struct pci_address address));
+
+/* Has it a pin that can be held back, as PCI 2.3 wants it? Leaves it held back. */
+bool pci_has_maskable_pin(const struct pci_function *f);
+
+/* If it does interrupt by its pin, holds that back: the line is let go; says whether it did. Any CPU, as above. */
+bool pci_hold_pin(struct pci_address address);
 
 /* A line a function; for the shell. */
 void pci_list(void (*put_line)(void *context, const char *text), void *context);

@@ -46,9 +46,9 @@ static void send_level(struct ioapic *io, unsigned input)
 
 static void set_line(struct ioapic *io, unsigned input, bool level)
 {
-    uint32_t before = io->asserted;
+    uint64_t before = io->asserted;
 
-    io->asserted = level ? before | 1u << input : before & ~(1u << input);
+    io->asserted = level ? before | BIT(input) : before & ~BIT(input);
     if (rte_is_level(io->redirection[input]))
         send_level(io, input);
     else if ((io->asserted & ~before) && !(io->redirection[input] & IOAPIC_RTE_MASKED))
@@ -65,39 +65,65 @@ void ioapic_set_line(void *ioapic, unsigned input, bool level)
     lock_release(&io->lock);
 }
 
-static void end_of_interrupt(struct ioapic *io, uint8_t vector)
+/* Returns those of the inputs that were lowered by it. */
+static uint64_t end_of_interrupt(struct ioapic *io, uint8_t vector)
 {
+    uint64_t lowered = 0;
+
     for (unsigned input = 0; input < IOAPIC_INPUTS; input++) {
         uint64_t *rte = &io->redirection[input];
 
         if (!(*rte & IOAPIC_RTE_REMOTE_IRR) || (*rte & APIC_VECTOR) != vector)
             continue;
         *rte &= ~IOAPIC_RTE_REMOTE_IRR;
+        lowered |= io->sampled & BIT(input);
+        io->asserted &= ~lowered;
         send_level(io, input);
     }
+    return lowered;
+}
+
+static void sample(const struct ioapic *io, uint64_t inputs)
+{
+    for (; inputs != 0; inputs &= inputs - 1)
+        io->sampler.sample(io->sampler.context, (unsigned)__builtin_ctzll(inputs));
 }
 
 static void hear_eoi(void *ioapic, uint8_t vector)
 {
     struct ioapic *io = ioapic;
+    uint64_t lowered;
 
     lock_acquire(&io->lock);
-    end_of_interrupt(io, vector);
+    lowered = end_of_interrupt(io, vector);
     lock_release(&io->lock);
+    sample(io, lowered);
+}
+
+void ioapic_sample(struct ioapic *io, uint64_t inputs, const struct ioapic_sampler *sampler)
+{
+    io->sampled = inputs;
+    io->sampler = *sampler;
 }
 
 /* --- registers behind the window --- */
 
 /* An entry that turns to edge drops its remote IRR: systems use that to end a level by hand. */
-static void write_redirection(struct ioapic *io, unsigned input, uint64_t rte)
+static uint64_t write_redirection(struct ioapic *io, unsigned input, uint64_t rte)
 {
-    if (!rte_is_level(rte))
+    uint64_t lowered = 0;
+
+    if (!rte_is_level(rte)) {
+        lowered = rte & IOAPIC_RTE_REMOTE_IRR ? io->sampled & BIT(input) : 0;
         rte &= ~IOAPIC_RTE_REMOTE_IRR;
+    }
+    io->asserted &= ~lowered;
     io->redirection[input] = rte;
     send_level(io, input);
+    return lowered;
 }
 
-static void write_redirection_half(struct ioapic *io, unsigned half, uint32_t value)
+static uint64_t write_redirection_half(struct ioapic *io, unsigned half, uint32_t value)
 {
     uint64_t rte = io->redirection[half / 2];
 
@@ -105,7 +131,7 @@ static void write_redirection_half(struct ioapic *io, unsigned half, uint32_t va
         rte = (rte & ~RTE_HIGH_BITS) | ((uint64_t)value << 32 & RTE_HIGH_BITS);
     else
         rte = (rte & ~RTE_LOW_BITS) | (value & RTE_LOW_BITS);
-    write_redirection(io, half / 2, rte);
+    return write_redirection(io, half / 2, rte);
 }
 
 static uint32_t window_read(const struct ioapic *io)
@@ -121,14 +147,15 @@ static uint32_t window_read(const struct ioapic *io)
     return (uint32_t)(io->redirection[half / 2] >> (32 * (half % 2)));
 }
 
-static void window_write(struct ioapic *io, uint32_t value)
+static uint64_t window_write(struct ioapic *io, uint32_t value)
 {
     unsigned half = io->selected - IOAPIC_REDTBL;
 
+    if (half < 2 * IOAPIC_INPUTS)
+        return write_redirection_half(io, half, value);
     if (io->selected == IOAPIC_ID)
         io->id = value & IOAPIC_ID_BITS;
-    else if (half < 2 * IOAPIC_INPUTS)
-        write_redirection_half(io, half, value);
+    return 0;
 }
 
 /* --- MMIO --- */
@@ -140,15 +167,16 @@ static uint64_t read_register(const struct ioapic *io, uint64_t offset)
     return offset == IOAPIC_WIN ? window_read(io) : 0;
 }
 
-/* The window takes whole doublewords only: a part of one would be a vector to nowhere. */
-static void write_register(struct ioapic *io, uint64_t offset, unsigned width, uint64_t value)
+/* The window takes whole doublewords only: a part of one would be a vector to nowhere. Returns the inputs lowered. */
+static uint64_t write_register(struct ioapic *io, uint64_t offset, unsigned width, uint64_t value)
 {
+    if (offset == IOAPIC_WIN && width == sizeof(uint32_t))
+        return window_write(io, (uint32_t)value);
+    if (offset == IOAPIC_EOI)
+        return end_of_interrupt(io, (uint8_t)value);
     if (offset == IOAPIC_REGSEL)
         io->selected = (uint8_t)value;
-    else if (offset == IOAPIC_WIN && width == sizeof(uint32_t))
-        window_write(io, (uint32_t)value);
-    else if (offset == IOAPIC_EOI)
-        end_of_interrupt(io, (uint8_t)value);
+    return 0;
 }
 
 static uint64_t mmio_read(void *device, uint64_t offset, unsigned width)
@@ -166,10 +194,12 @@ static uint64_t mmio_read(void *device, uint64_t offset, unsigned width)
 static void mmio_write(void *device, uint64_t offset, unsigned width, uint64_t value)
 {
     struct ioapic *io = device;
+    uint64_t lowered;
 
     lock_acquire(&io->lock);
-    write_register(io, offset, width, value);
+    lowered = write_register(io, offset, width, value);
     lock_release(&io->lock);
+    sample(io, lowered);
 }
 
 const struct io_region_ops ioapic_ops = {mmio_read, mmio_write};

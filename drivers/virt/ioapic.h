@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The I/O APIC that a guest sees: an 82093AA with 32 inputs, and the EOI register of version 0x20.
+ * The I/O APIC that a guest sees: an 82093AA with 40 inputs, and the EOI register of version 0x20.
  * A line's level says whether it is asserted; the polarity bit of a redirection entry is kept for
  * the guest and means nothing, as devices and the guest's ACPI tables agree by construction. What
  * this causes on the bus is bounded: a line's change, a write, and an EOI per input send one message
@@ -19,7 +19,7 @@
 #include "kernel/lib/types.h"
 
 #define IOAPIC_DEFAULT_BASE 0xfec00000ul
-#define IOAPIC_INPUTS       32u
+#define IOAPIC_INPUTS       40u
 
 #define IOAPIC_REGSEL 0x00
 #define IOAPIC_WIN    0x10
@@ -41,10 +41,18 @@
 #define IOAPIC_RTE_MASKED     BIT(16)
 #define IOAPIC_RTE_DEST_SHIFT 56
 
+/* Who is asked, after the EOI of an input, whether its line is to be raised again. */
+struct ioapic_sampler {
+    void (*sample)(void *context, unsigned input);
+    void *context;
+};
+
 struct ioapic {
     struct lock lock; /* guards all of it */
     uint64_t redirection[IOAPIC_INPUTS]; /* bits as the guest reads them, remote IRR included */
-    uint32_t asserted;                   /* the lines, as bits */
+    uint64_t asserted;                   /* the lines, as bits */
+    uint64_t sampled;                    /* those that an EOI lowers */
+    struct ioapic_sampler sampler;       /* theirs */
     uint32_t id;
     uint8_t selected;
     struct apic_bus *bus;
@@ -57,6 +65,12 @@ void ioapic_reset(struct ioapic *io);
 
 /* An irq_line's sink; input is below IOAPIC_INPUTS. */
 void ioapic_set_line(void *ioapic, unsigned input, bool level);
+
+/*
+ * From now on the lines of these inputs (bits) stay raised until the guest's EOI, which lowers them; the sampler is
+ * called then, without the chip's lock. Before the guest runs.
+ */
+void ioapic_sample(struct ioapic *io, uint64_t inputs, const struct ioapic_sampler *sampler);
 
 /* 4 KiB at IOAPIC_DEFAULT_BASE, widths 1, 2 and 4. */
 extern const struct io_region_ops ioapic_ops;

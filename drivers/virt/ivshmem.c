@@ -98,6 +98,12 @@ static void set_master(void *hardware, bool is_master)
     lock_release(&s->lock);
 }
 
+/* There is none. */
+static void set_pin(void *hardware, bool is_on)
+{
+    (void)hardware, (void)is_on;
+}
+
 /* There is no such capability. */
 static void set_msi(void *hardware, const struct pci_message *message)
 {
@@ -183,7 +189,7 @@ static void memory_write(void *hardware, unsigned bar, uint64_t offset, unsigned
 }
 
 static const struct pci_hardware_ops hardware_ops = {
-    config_read, set_master, place_bar, memory_read, memory_write, set_msi, set_msix, set_msix_control,
+    config_read, set_master, set_pin, place_bar, memory_read, memory_write, set_msi, set_msix, set_msix_control,
 };
 
 /* --- init --- */

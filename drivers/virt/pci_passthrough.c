@@ -15,6 +15,7 @@
 #define STATUS_SHIFT          16
 #define COMMAND_WRITABLE      (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_OFF)
 #define CACHE_LINE_MASK       0xffu
+#define INTERRUPT_PIN_SHIFT   8
 #define HEADER_TYPE_SHIFT     16
 #define MSI_CONTROL_SHIFT     16
 #define MSI_BYTES_32          12u
@@ -45,8 +46,9 @@ static uint32_t read_hardware(const struct pci_passthrough *p, unsigned at)
 
 static uint32_t read_command(const struct pci_passthrough *p, unsigned at)
 {
-    (void)at;
-    return p->command | (p->capability_count ? PCI_STATUS_CAP_LIST << STATUS_SHIFT : 0);
+    uint32_t pending = p->layout.has_pin ? hardware_read(p, at) & PCI_STATUS_INTERRUPT << STATUS_SHIFT : 0;
+
+    return p->command | pending | (p->capability_count ? PCI_STATUS_CAP_LIST << STATUS_SHIFT : 0);
 }
 
 static uint64_t bar_address(const struct pci_passthrough *p, unsigned bar)
@@ -94,6 +96,8 @@ static void write_command(struct pci_passthrough *p, unsigned at, uint32_t value
     p->command = (uint16_t)merge(p->command, value, mask & COMMAND_WRITABLE);
     if ((old ^ p->command) & PCI_COMMAND_MASTER)
         p->ops->set_master(p->hardware, p->command & PCI_COMMAND_MASTER);
+    if (((old ^ p->command) & PCI_COMMAND_INTX_OFF) && p->layout.has_pin)
+        p->ops->set_pin(p->hardware, !(p->command & PCI_COMMAND_INTX_OFF));
     place_bars(p);
 }
 
@@ -141,11 +145,11 @@ static uint32_t read_first_capability(const struct pci_passthrough *p, unsigned 
     return p->capability_count ? p->capabilities[0].offset : 0;
 }
 
-/* No pin: interrupts are messages. */
+/* As a device of its own it has one pin, whichever the hardware's is. */
 static uint32_t read_interrupt(const struct pci_passthrough *p, unsigned at)
 {
     (void)at;
-    return p->interrupt_line;
+    return p->interrupt_line | (p->layout.has_pin ? 1u << INTERRUPT_PIN_SHIFT : 0);
 }
 
 static void write_interrupt(struct pci_passthrough *p, unsigned at, uint32_t value, uint32_t mask)
@@ -164,6 +168,7 @@ static const struct pci_register {
     [PCI_HEADER_TYPE / 4] = {read_header_type, write_cache_line},
     [PCI_BAR0 / 4 ... PCI_BAR0 / 4 + PCI_PASSTHROUGH_BARS - 1] = {read_bar, write_bar},
     [SUBSYSTEM / 4] = {read_hardware, NULL},
+    /* No expansion ROM: its code is firmware's and has run; read through a BAR, it could be no guest's to move. */
     [PCI_CAPABILITIES / 4] = {read_first_capability, NULL},
     [PCI_INTERRUPT_LINE / 4] = {read_interrupt, write_interrupt},
 };

@@ -24,6 +24,8 @@ struct pci_message {
 struct pci_hardware_ops {
     uint32_t (*config_read)(void *hardware, unsigned offset);
     void (*set_master)(void *hardware, bool is_master);
+    /* May it interrupt by its pin? At first it may. */
+    void (*set_pin)(void *hardware, bool is_on);
     /* From now on the BAR's memory is at that guest-physical address, in a window. */
     void (*place_bar)(void *hardware, unsigned bar, uint64_t address);
     /* The memory that place_bar maps to nobody. offset+width is within the BAR. */
@@ -64,6 +66,7 @@ struct pci_passthrough_layout {
     struct pci_passthrough_bar bars[PCI_PASSTHROUGH_BARS];
     struct pci_passthrough_window windows[PCI_PASSTHROUGH_WINDOWS];
     struct pci_passthrough_msix msix;
+    bool has_pin;
 };
 
 /* Message address, upper address, data, vector control: "MSI-X Table Structure". */

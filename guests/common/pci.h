@@ -28,6 +28,16 @@ static inline void pci_write(unsigned device, unsigned offset, uint32_t value)
     outl(PCI_CONFIG_DATA_PORT, value);
 }
 
+/* Offset of a capability; 0: it has none. */
+static inline unsigned pci_find_capability(unsigned device, uint8_t id)
+{
+    unsigned at = pci_read(device, PCI_CAPABILITIES) & 0xfc;
+
+    while (at && (pci_read(device, at) & 0xff) != id)
+        at = pci_read(device, at) >> 8 & 0xfc;
+    return at;
+}
+
 /* Where firmware put the memory of a BAR; below 4 GiB. */
 static inline volatile void *pci_memory(unsigned device, unsigned bar)
 {

@@ -156,3 +156,29 @@ def test_the_shell_shows_functions_and_what_they_reach(boot, disk_image):
     machine.expect(r"0000:00:05\.0 \(linux\) rw 0x0-")
     machine.absent(r"there is no IOMMU|does not hold")
     machine.send("\x01x")
+
+
+def test_interrupts(boot):
+    """By the pin and by message, on two devices that share a line (QEMU's, four slots apart, do)."""
+    machine = boot(POWER_OFF + guest("one", "pci-irq.elf", extra='devices = ["00:07.0"]')
+                   + guest("two", "pci-irq.elf", extra='devices = ["00:0b.0"]'),
+                   machine=machine_with("edu,addr=7", "edu,addr=b"), cpus=2)
+    machine.expect(r"pci: listening to \d+ inputs for pins")
+    machine.expect_in_any_order(*(rf"\[{name}\] GUEST: ok: {check}$" for name in ("one", "two") for check in (
+        "a pin interrupts", "a pin comes again until it is served", "the command register holds it back",
+        "the IOAPIC holds it back", "a pin that flickers", "a message interrupts")),
+        stopped("one", "debug-exit status=0"), stopped("two", "debug-exit status=0"))
+    machine.succeed()
+    machine.absent(r"GUEST: FAILED|event=panic|iommu: .*refused")
+
+
+def test_a_disk_by_its_pin(boot, disk_image):
+    """Linux without messages: each request ends with a level that the host's line and the guest's agree on."""
+    machine = boot(POWER_OFF + with_device("00:05.0", "pci=nomsi rm.test=pci-disk disk=nvme0n1 mib=32"), memory=768,
+                   machine=machine_with(NVME, drives=[("disk", disk_image)]))
+    machine.expect(r"GUEST: disk ok sha256=[0-9a-f]{64}$")
+    machine.expect(r"GUEST: pins: [1-9]\d\d")
+    machine.expect(r"GUEST: all ok")
+    machine.expect(stopped("linux", "shutdown"))
+    machine.succeed()
+    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|nobody cared|iommu: .*refused")

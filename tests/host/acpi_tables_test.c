@@ -32,7 +32,8 @@ static int tear_down(void **state)
 
 static void build(unsigned vcpus, unsigned virtios)
 {
-    struct acpi_request request = {.vcpu_count = vcpus, .virtio_count = virtios, .has_pci = true, .has_high_pci = true};
+    struct acpi_request request = {
+        .vcpu_count = vcpus, .virtio_count = virtios, .has_pci = true, .has_high_pci = true, .pci_pins = 2};
     gpa_t at;
 
     assert_int_equal(acpi_tables_build(&request, &guest.mem, &at), 0);
@@ -170,8 +171,9 @@ static void madt_lists_every_cpu_and_one_ioapic(void **state)
 static void refuses_bad_requests(void **state)
 {
     static const struct acpi_request bad[] = {
-        {0, 1, false, false}, {65, 1, false, false}, {1, GUEST_VIRTIO_MAX + 1, false, false}};
-    struct acpi_request good = {1, 1, false, false};
+        {0, 1, false, false, 0}, {65, 1, false, false, 0}, {1, GUEST_VIRTIO_MAX + 1, false, false, 0},
+        {1, 1, true, false, GUEST_PCI_PINS + 1}};
+    struct acpi_request good = {1, 1, false, false, 0};
     gpa_t at;
 
     (void)state;
@@ -301,7 +303,8 @@ static void dsdt_disassembles_to_what_was_meant(void)
         "Device (VR07)", "Device (PCI0)", "EisaId (\"PNP0A03\")", "Name (_BBN, Zero)", "WordBusNumber (ResourceProducer",
         "0x00000000C0000000, // Range Minimum", "0x00000000CFFFFFFF, // Range Maximum",
         "0x0000004000000000, // Range Minimum", "0x0000005FFFFFFFFF, // Range Maximum", "0x0000002000000000, // Length",
-        "Name (_PRT, Package (0x00)", "Name (_UID, 0x07)", "0xD0007000,         // Address Base", "0x00000017,",
+        "Name (_PRT, Package (0x02)", "0x0002FFFF,", "0x21\n",
+        "Name (_UID, 0x07)", "0xD0007000,         // Address Base", "0x00000017,",
     };
     const char *text = disassemble("dsdt");
 

@@ -290,6 +290,65 @@ static void a_masked_level_waits_for_the_unmask(void **state)
     assert_true(is_requested());
 }
 
+static unsigned samples, sampled_input;
+static bool is_still_there;
+
+static void note_sample(void *context, unsigned input)
+{
+    samples++;
+    sampled_input = input;
+    if (is_still_there)
+        ioapic_set_line(context, input, true); /* the lock is not held */
+}
+
+/* Whoever raised it is asked once an interrupt is over, however that is said, and not before. */
+static void a_sampled_line_is_lowered_by_its_eoi(void **state)
+{
+    const struct ioapic_sampler sampler = {note_sample, &ioapic};
+
+    (void)state;
+    samples = 0;
+    is_still_there = true;
+    ioapic_sample(&ioapic, BIT(IOAPIC_INPUTS - 1), &sampler);
+    program(INPUT, IOAPIC_RTE_LEVEL | VECTOR);
+    program(IOAPIC_INPUTS - 1, IOAPIC_RTE_LEVEL | VECTOR);
+    ioapic_set_line(&ioapic, INPUT, true);
+    serve();
+    assert_int_equal(samples, 0); /* the other one's */
+    ioapic_set_line(&ioapic, INPUT, false);
+    serve();
+    ioapic_set_line(&ioapic, IOAPIC_INPUTS - 1, true);
+    serve();
+    assert_int_equal(samples, 1);
+    assert_int_equal(sampled_input, IOAPIC_INPUTS - 1);
+    assert_true(is_requested());
+    is_still_there = false;
+    serve();
+    assert_int_equal(samples, 2);
+    assert_false(is_requested());
+}
+
+static void a_sampled_line_is_lowered_by_hand(void **state)
+{
+    const struct ioapic_sampler sampler = {note_sample, &ioapic};
+
+    (void)state;
+    samples = 0;
+    is_still_there = false;
+    ioapic_sample(&ioapic, BIT(INPUT), &sampler);
+    program(INPUT, IOAPIC_RTE_LEVEL | VECTOR);
+    ioapic_set_line(&ioapic, INPUT, true);
+    take(VECTOR);
+    set(low_half(INPUT), IOAPIC_RTE_MASKED | VECTOR);
+    assert_int_equal(samples, 1);
+    set(low_half(INPUT), IOAPIC_RTE_LEVEL | VECTOR);
+    write32(APIC_EOI, 0);
+    assert_false(is_requested());
+    ioapic_set_line(&ioapic, INPUT, true);
+    ioapic_ops.write(&ioapic, IOAPIC_EOI, 4, VECTOR);
+    assert_int_equal(samples, 2);
+}
+
 static void one_that_went_away_under_the_mask_is_gone(void **state)
 {
     (void)state;
@@ -398,6 +457,8 @@ int main(void)
         cmocka_unit_test_setup(a_level_is_sent_until_it_is_serviced, set_up),
         cmocka_unit_test_setup(a_level_that_stays_costs_one_message_an_eoi, set_up),
         cmocka_unit_test_setup(a_masked_level_waits_for_the_unmask, set_up),
+        cmocka_unit_test_setup(a_sampled_line_is_lowered_by_its_eoi, set_up),
+        cmocka_unit_test_setup(a_sampled_line_is_lowered_by_hand, set_up),
         cmocka_unit_test_setup(one_that_went_away_under_the_mask_is_gone, set_up),
         cmocka_unit_test_setup(remote_irr_survives_writes_of_its_entry, set_up),
         cmocka_unit_test_setup(the_eoi_register_ends_a_level, set_up),

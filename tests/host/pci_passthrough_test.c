@@ -26,7 +26,7 @@ static uint32_t config[64];     /* of the hardware */
 static uint8_t registers[0x40]; /* of its memory, in the page of the table */
 
 /* What the hardware was asked. */
-static bool is_master;
+static bool is_master, is_pin_on;
 static uint64_t placed[6];
 static unsigned placings;
 static struct pci_message messages[MESSAGES], msi;
@@ -44,6 +44,12 @@ static void hw_set_master(void *hw, bool value)
 {
     (void)hw;
     is_master = value;
+}
+
+static void hw_set_pin(void *hw, bool is_on)
+{
+    (void)hw;
+    is_pin_on = is_on;
 }
 
 static void hw_place_bar(void *hw, unsigned bar, uint64_t address)
@@ -96,7 +102,8 @@ static void hw_set_msix_control(void *hw, uint16_t control)
 }
 
 static const struct pci_hardware_ops hw_ops = {
-    hw_config_read, hw_set_master, hw_place_bar, hw_memory_read, hw_memory_write, hw_set_msi, hw_set_msix, hw_set_msix_control,
+    hw_config_read,  hw_set_master, hw_set_pin,  hw_place_bar,        hw_memory_read,
+    hw_memory_write, hw_set_msi,    hw_set_msix, hw_set_msix_control,
 };
 
 /* --- the neighbour of CONFIG_ADDRESS --- */
@@ -132,6 +139,7 @@ static struct pci_passthrough_layout layout = {
              [4] = {UINT64_C(1) << 32, HIGH_BASE, true, true}},
     .windows = {{WINDOW_BASE, WINDOW_SIZE}, {HIGH_BASE, HIGH_SIZE}},
     .msix.capability = CAP_MSIX,
+    .has_pin = true,
 };
 
 static void make_hardware(void)
@@ -172,6 +180,7 @@ static int set_up(void **state)
     memset(placed, 0, sizeof placed);
     memset(is_sending, 0, sizeof is_sending);
     is_master = has_msi = false;
+    is_pin_on = true;
     placings = neighbour_accesses = msix_control = 0;
     memset(&ports, 0, sizeof ports);
     memset(&mmio, 0, sizeof mmio);
@@ -261,7 +270,7 @@ static void identity_is_the_hardwares(void **state)
     assert_int_equal(cfg_read(8, 4), 0x01080203);
     assert_int_equal(cfg_read(0x2c, 4), 0xcafebabe);
     assert_int_equal(cfg_read(PCI_HEADER_TYPE, 1), 0); /* one function */
-    assert_int_equal(cfg_read(PCI_INTERRUPT_PIN, 1), 0);
+    assert_int_equal(cfg_read(PCI_INTERRUPT_PIN, 1), 1);
     assert_int_equal(cfg_read(PCI_ROM, 4), 0);
 }
 
@@ -294,6 +303,25 @@ static void command_passes_a_filter(void **state)
     assert_true(is_master);
     cfg_write(PCI_COMMAND, 1, 0);
     assert_false(is_master);
+}
+
+static void the_pin_is_the_guests_to_hold_back(void **state)
+{
+    (void)state;
+    cfg_write(PCI_COMMAND + 1, 1, PCI_COMMAND_INTX_OFF >> 8);
+    assert_false(is_pin_on);
+    assert_false(cfg_read(PCI_STATUS, 2) & PCI_STATUS_INTERRUPT);
+    config[PCI_COMMAND / 4] |= (uint32_t)PCI_STATUS_INTERRUPT << 16;
+    assert_true(cfg_read(PCI_STATUS, 2) & PCI_STATUS_INTERRUPT);
+    cfg_write(PCI_COMMAND, 2, 0);
+    assert_true(is_pin_on);
+    layout.has_pin = false;
+    pci_passthrough_init(&device, &hw_ops, config, &layout, entries);
+    layout.has_pin = true;
+    cfg_write(PCI_COMMAND, 2, PCI_COMMAND_INTX_OFF);
+    assert_true(is_pin_on); /* nobody was asked */
+    assert_int_equal(cfg_read(PCI_INTERRUPT_PIN, 1), 0);
+    assert_false(cfg_read(PCI_STATUS, 2) & PCI_STATUS_INTERRUPT);
 }
 
 static void bars_are_sized(void **state)
@@ -489,6 +517,7 @@ int main(void)
         TEST(identity_is_the_hardwares),
         TEST(hostile_writes),
         TEST(command_passes_a_filter),
+        TEST(the_pin_is_the_guests_to_hold_back),
         TEST(bars_are_sized),
         TEST(bars_move_within_the_windows),
         TEST(no_bar_lies_on_ram_or_on_other_devices),

@@ -449,6 +449,57 @@ static void who_is_nobodys_does_no_dma(void **state)
     assert_int_equal(spaces[0][pci_devfn(4, 0)].bytes[PCI_COMMAND], 7);
 }
 
+/* --- pins --- */
+
+static struct config *add_pin(unsigned device, bool is_maskable)
+{
+    struct config *c = add(0, device, 0, 0x0200);
+
+    c->bytes[PCI_INTERRUPT_PIN] = 2;
+    c->writable[PCI_COMMAND + 1] = is_maskable ? PCI_COMMAND_INTX_OFF >> 8 : 0;
+    return c;
+}
+
+static void pins_that_can_be_held_back(void **state)
+{
+    (void)state;
+    add_pin(3, true);
+    add_pin(4, false);
+    add_pin(5, true)->bytes[PCI_INTERRUPT_PIN] = 0;
+    pci_scan();
+    assert_true(pci_has_maskable_pin(find(0, 3, 0)));
+    assert_int_equal(spaces[0][pci_devfn(3, 0)].bytes[PCI_COMMAND + 1], PCI_COMMAND_INTX_OFF >> 8);
+    assert_false(pci_has_maskable_pin(find(0, 4, 0)));
+    assert_false(pci_has_maskable_pin(find(0, 5, 0)));
+}
+
+static void a_pin_is_held_if_it_interrupts(void **state)
+{
+    struct config *c = add_pin(3, true);
+
+    (void)state;
+    assert_false(pci_hold_pin(at(0, 3, 0)));
+    c->bytes[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
+    assert_true(pci_hold_pin(at(0, 3, 0)));
+    assert_int_equal(c->bytes[PCI_COMMAND + 1], PCI_COMMAND_INTX_OFF >> 8);
+    assert_int_equal(c->bytes[PCI_COMMAND], 7);
+    assert_false(pci_hold_pin(at(0, 3, 0))); /* it is held already */
+    pci_set_command(at(0, 3, 0), PCI_COMMAND_INTX_OFF, false);
+    assert_true(pci_hold_pin(at(0, 3, 0)));
+    assert_false(pci_hold_pin(at(0, 9, 0))); /* it is gone: all ones */
+}
+
+static void who_is_nobodys_has_no_pin(void **state)
+{
+    (void)state;
+    add_pin(4, true);
+    add_pin(5, true);
+    pci_scan();
+    pci_quiet_unowned(keeps_usb);
+    assert_int_equal(spaces[0][pci_devfn(4, 0)].bytes[PCI_COMMAND + 1], PCI_COMMAND_INTX_OFF >> 8);
+    assert_int_equal(spaces[0][pci_devfn(5, 0)].bytes[PCI_COMMAND + 1], 0);
+}
+
 /* --- listing --- */
 
 static void note_line(void *context, const char *text)
@@ -490,6 +541,9 @@ int main(void)
         TEST(functions_that_say_that_they_are_apart),
         TEST(who_asks_in_a_functions_name),
         TEST(who_is_nobodys_does_no_dma),
+        TEST(pins_that_can_be_held_back),
+        TEST(a_pin_is_held_if_it_interrupts),
+        TEST(who_is_nobodys_has_no_pin),
         TEST(a_line_a_function),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

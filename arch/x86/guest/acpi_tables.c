@@ -193,6 +193,10 @@ static uint32_t table_end(struct table_area *area, void *table)
 
 #define RESOURCES_BYTES 128
 
+#define PRT_ALL_FUNCTIONS 0xffffu
+#define PRT_INTA          0u
+#define PRT_NO_LINK       0u
+
 /* What is at its ISA address on every PC and still wants a name. */
 static const struct isa_device {
     const char *name, *hid;
@@ -242,8 +246,19 @@ static void put_virtio_device(struct aml *a, unsigned n)
     aml_end(a, begin);
 }
 
-/* Interrupts are messages: its routing table is empty. */
-static void put_pci_bridge(struct aml *a, bool has_high_window)
+/* "_PRT (PCI Routing Table)": INTA of all functions of a device has an input of its own, as no link device changes. */
+static void put_pci_route(struct aml *a, unsigned device)
+{
+    uint32_t begin = aml_package_begin(a, 4);
+
+    aml_integer(a, device << 16 | PRT_ALL_FUNCTIONS);
+    aml_integer(a, PRT_INTA);
+    aml_integer(a, PRT_NO_LINK);
+    aml_integer(a, GUEST_PCI_GSI + device - 1);
+    aml_end(a, begin);
+}
+
+static void put_pci_bridge(struct aml *a, const struct acpi_request *request)
 {
     uint8_t bytes[RESOURCES_BYTES];
     struct aml resources = {bytes, 0, sizeof bytes};
@@ -252,7 +267,7 @@ static void put_pci_bridge(struct aml *a, bool has_high_window)
     aml_resource_bus_window(&resources, 0, 0);
     aml_resource_io(&resources, GUEST_PCI_CONFIG_PORT, GUEST_PCI_CONFIG_PORTS);
     aml_resource_memory_window(&resources, GUEST_PCI_BASE, GUEST_PCI_BYTES);
-    if (has_high_window)
+    if (request->has_high_pci)
         aml_resource_memory_window(&resources, GUEST_PCI_HIGH_BASE, GUEST_PCI_HIGH_BYTES);
     aml_resource_end(&resources);
     aml_name(a, "_HID");
@@ -266,7 +281,9 @@ static void put_pci_bridge(struct aml *a, bool has_high_window)
     aml_name(a, "_CRS");
     aml_buffer(a, &resources);
     aml_name(a, "_PRT");
-    routes = aml_package_begin(a, 0);
+    routes = aml_package_begin(a, (uint8_t)request->pci_pins);
+    for (unsigned device = 1; device <= request->pci_pins; device++)
+        put_pci_route(a, device);
     aml_end(a, routes);
     aml_end(a, begin);
 }
@@ -297,7 +314,7 @@ static uint32_t build_dsdt(struct table_area *area, const struct acpi_request *r
     for (unsigned n = 0; n < request->virtio_count; n++)
         put_virtio_device(a, n);
     if (request->has_pci)
-        put_pci_bridge(a, request->has_high_pci);
+        put_pci_bridge(a, request);
     aml_end(a, scope);
     return table_end(area, table);
 }
@@ -420,7 +437,7 @@ int acpi_tables_build(const struct acpi_request *request, const struct guest_mem
     struct acpi_rsdp *root;
 
     if (request->vcpu_count < 1 || request->vcpu_count > GUEST_VCPUS_MAX ||
-        request->virtio_count > GUEST_VIRTIO_MAX)
+        request->virtio_count > GUEST_VIRTIO_MAX || request->pci_pins > GUEST_PCI_PINS)
         return -EINVAL;
     if (!host)
         return -EFAULT;

@@ -14,6 +14,7 @@ struct acpi_request {
     unsigned vcpu_count;   /* 1 to GUEST_VCPUS_MAX */
     unsigned virtio_count; /* up to GUEST_VIRTIO_MAX */
     bool has_pci, has_high_pci; /* a host bridge, and its window above 4 GiB */
+    unsigned pci_pins;          /* its first devices, from 1, that may have one; up to GUEST_PCI_PINS */
 };
 
 /*

@@ -48,12 +48,14 @@ static inline uint64_t guest_ram_above_hole(uint64_t ram_bytes)
 #define GUEST_PCI_HIGH_BYTES GIB(128)
 #define GUEST_PCI_HIGH_BITS  39u /* of guest-physical addresses, that it needs */
 
-/* Interrupts: ISA's 0-15 (the PIT's IRQ 0 is at input 2), then one for each virtio device. */
+/* Interrupts: ISA's 0-15 (the PIT's IRQ 0 is at input 2), one for each virtio device, one for each PCI function. */
 #define GUEST_IOAPIC_ID     0u
-#define GUEST_IOAPIC_INPUTS 32u
+#define GUEST_IOAPIC_INPUTS 40u
 #define GUEST_PIT_GSI       2u
 #define GUEST_SCI_GSI       9u /* level, active high */
 #define GUEST_VIRTIO_GSI    16u
+#define GUEST_PCI_GSI       32u /* level, active low, as PCI's pins are */
+#define GUEST_PCI_PINS      8u
 #define GUEST_VCPUS_MAX     64u /* APIC ID = vCPU number */
 
 /* Ports of the power management registers; ACPI, "PM1 Event Grouping" and what follows it. */

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pins of PCI functions to the guests that were given them. Which input of an IOAPIC a pin is wired to only AML says,
+ * and we have no interpreter: so all inputs are listened to that it could be, and each function says itself whether it
+ * is the one that interrupts (PCI Local Bus Specification 2.3, "Device Status"). It is held back by its own command
+ * register then, until the guest's EOI, so that neither a guest that does not serve it nor the line's other users
+ * disturb each other. What cannot be held back has no pin for a guest.
+ *
+ * Lock order: a VM's devices, pins, a guest's IOAPIC. Interrupts are off in all of this.
+ */
+#include "kernel/machine_pin.h"
+#include "arch/x86/device_irq.h"
+#include "arch/x86/ioapic.h"
+#include "drivers/host/pci.h"
+#include "drivers/pci_regs.h"
+#include "kernel/lib/lock.h"
+#include "kernel/log.h"
+#include "kernel/pcpu.h"
+#include "kernel/timer.h"
+
+#define LINES_MAX        64u
+#define TICKS_PER_SECOND 10u
+#define UNCLAIMED_MAX    1000u /* between two ticks; then the line is left alone until the next one */
+
+struct line {
+    struct device_irq irq;
+    uint32_t gsi;
+    unsigned unclaimed; /* interrupts since the last tick that were nobody's */
+    bool is_masked, was_reported;
+};
+
+static struct line lines[LINES_MAX];
+static unsigned line_count;
+static bool has_started;
+static struct machine_pin *pins;
+static struct lock pins_lock; /* guards all of it */
+static struct timer tick_timer; /* the boot CPU's */
+
+/* --- interrupts --- */
+
+/* Whoever interrupts is held back, and its guest told. */
+static bool claim(void)
+{
+    bool is_claimed = false;
+
+    for (struct machine_pin *pin = pins; pin; pin = pin->next) {
+        if (!pin->is_allowed || pin->is_held || !pci_hold_pin(pin->address))
+            continue;
+        pin->is_held = true;
+        ioapic_set_line(pin->chip, pin->input, true);
+        is_claimed = true;
+    }
+    return is_claimed;
+}
+
+/* A line that nobody lowers, or that a guest makes flicker, must not take the CPU. */
+static void count_unclaimed(struct line *line)
+{
+    if (++line->unclaimed < UNCLAIMED_MAX)
+        return;
+    host_ioapic_set_mask(line->gsi, true);
+    line->is_masked = true;
+    if (!line->was_reported)
+        log_warn("pci", "GSI %u: interrupts that are no guest's: it is listened to %u times a second only", line->gsi,
+                 TICKS_PER_SECOND);
+    line->was_reported = true;
+}
+
+static void on_interrupt(void *context)
+{
+    struct line *line = context;
+
+    lock_acquire(&pins_lock);
+    if (!claim())
+        count_unclaimed(line);
+    lock_release(&pins_lock);
+}
+
+/* --- lines --- */
+
+static void open_line(uint32_t gsi)
+{
+    struct line *line = &lines[line_count];
+
+    *line = (struct line){.irq = {.handler = on_interrupt, .context = line}, .gsi = gsi};
+    if (device_irq_take(&line->irq, 0) != 0)
+        return;
+    if (host_ioapic_route_pci(gsi, &(struct host_ioapic_target){pcpus[line->irq.cpu].apic_id, line->irq.vector}))
+        line_count++;
+    else
+        device_irq_release(&line->irq);
+}
+
+/* What was masked gets another chance. */
+static void tick(void *context)
+{
+    (void)context;
+    lock_acquire(&pins_lock);
+    for (struct line *line = lines; line < lines + line_count; line++) {
+        line->unclaimed = 0;
+        if (line->is_masked)
+            host_ioapic_set_mask(line->gsi, false);
+        line->is_masked = false;
+    }
+    lock_release(&pins_lock);
+    timer_arm(&tick_timer, clock_now() + clock_hz() / TICKS_PER_SECOND);
+}
+
+/* With the first pin, and for good. */
+static void start(void)
+{
+    uint32_t gsis[LINES_MAX];
+    unsigned count = host_ioapic_pci_inputs(gsis, LINES_MAX);
+
+    for (unsigned i = 0; i < count; i++)
+        open_line(gsis[i]);
+    timer_init(&tick_timer, tick, NULL);
+    tick(NULL);
+    log_info("pci", "listening to %u inputs for pins", line_count);
+}
+
+/* --- pins --- */
+
+static void set_held(struct machine_pin *pin, bool is_held)
+{
+    pci_set_command(pin->address, PCI_COMMAND_INTX_OFF, is_held);
+}
+
+void machine_pin_attach(struct machine_pin *pin)
+{
+    if (!has_started)
+        start();
+    has_started = true;
+    lock_acquire(&pins_lock);
+    pin->is_attached = pin->is_allowed = true;
+    pin->is_held = false;
+    pin->next = pins;
+    pins = pin;
+    set_held(pin, false);
+    lock_release(&pins_lock);
+}
+
+void machine_pin_detach(struct machine_pin *pin)
+{
+    struct machine_pin **link = &pins;
+
+    if (!pin->is_attached)
+        return;
+    lock_acquire(&pins_lock);
+    while (*link != pin)
+        link = &(*link)->next;
+    *link = pin->next;
+    pin->is_attached = false;
+    set_held(pin, true);
+    lock_release(&pins_lock);
+}
+
+void machine_pin_allow(struct machine_pin *pin, bool is_allowed)
+{
+    lock_acquire(&pins_lock);
+    pin->is_allowed = is_allowed;
+    if (pin->is_held)
+        ioapic_set_line(pin->chip, pin->input, false);
+    pin->is_held = false;
+    if (pin->is_attached)
+        set_held(pin, !is_allowed);
+    lock_release(&pins_lock);
+}
+
+void machine_pin_end(struct machine_pin *pin)
+{
+    lock_acquire(&pins_lock);
+    if (pin->is_held && pin->is_attached)
+        set_held(pin, !pin->is_allowed);
+    pin->is_held = false;
+    lock_release(&pins_lock);
+}
