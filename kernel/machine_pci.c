@@ -230,6 +230,16 @@ static int add_to_bus(struct vm *vm, const struct pci_function *f, unsigned *num
     return machine_pci_add(vm, &function->device, number);
 }
 
+static int make_new(const struct pci_function *f)
+{
+    int error = pci_reset(f, wait);
+
+    if (error == -ENOTSUP)
+        log_warn("pci", PCI_ADDRESS_FORMAT ": nothing resets it: what its last owner left stays, for the next one to see",
+                 PCI_ADDRESS_ARGS(f->address));
+    return error == -ENOTSUP ? 0 : error;
+}
+
 static int give(struct vm *vm, struct pci_address address)
 {
     struct machine_pci *pci = vm->platform->pci;
@@ -241,8 +251,9 @@ static int give(struct vm *vm, struct pci_address address)
 
     if (why)
         return refuse(vm, address, why);
-    if (!pci_reset(f, wait))
-        log_warn("pci", PCI_ADDRESS_FORMAT ": it has no reset: what its last owner left stays", PCI_ADDRESS_ARGS(address));
+    error = make_new(f);
+    if (error)
+        return refuse(vm, address, "it does not answer after its reset");
     error = add_to_bus(vm, f, &number);
     if (error)
         return error;
@@ -325,7 +336,7 @@ int machine_pci_detach(struct vm *vm)
         const struct pci_function *f = pci->functions[i]->host;
 
         machine_function_stop(pci->functions[i]);
-        (void)pci_reset(f, wait);
+        (void)make_new(f);
         if (detach(pci, f) != 0)
             error = -EIO;
     }

@@ -5,9 +5,10 @@
 #include "drivers/host/pci.h"
 
 /*
- * Bus mastering is off then, and the function's memory is where it was. wait() lets time pass, up
- * to some 200 ms in all. False: it has no reset of its own, and keeps what was done to it.
+ * By the gentlest means that resets all of it: its own reset, its bus's if it is alone there, its power state. Bus
+ * mastering is off then, and the function's memory is where it was. wait() lets time pass, up to some 1.2 s in all.
+ * -ENOTSUP: nothing resets it, and it keeps what was done to it; -EIO: it does not answer any more.
  */
-bool pci_reset(const struct pci_function *f, void (*wait)(uint64_t ns));
+MUST_CHECK int pci_reset(const struct pci_function *f, void (*wait)(uint64_t ns));
 
 #endif

@@ -182,3 +182,14 @@ def test_a_disk_by_its_pin(boot, disk_image):
     machine.expect(stopped("linux", "shutdown"))
     machine.succeed()
     machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|nobody cared|iommu: .*refused")
+
+
+def test_resets(boot):
+    """By its bus where a function has no reset of its own; where nothing resets it, it is said."""
+    machine = boot(POWER_OFF + guest("port", "pci-irq.elf", extra='devices = ["01:00.0"]')
+                   + guest("bare", "pci-irq.elf", extra='devices = ["00:07.0"]'), cpus=2,
+                   machine=machine_with("pcie-root-port,id=rp,addr=6,chassis=1", "edu,bus=rp,addr=0", "edu,addr=7"))
+    machine.expect_in_any_order(r"pci: 0000:01:00\.0: reset by its bus", r"pci: warning: 0000:00:07\.0: nothing resets it",
+                                r"\[port\] GUEST: all checked", r"\[bare\] GUEST: all checked")
+    machine.succeed()
+    machine.absent(r"GUEST: FAILED|event=panic|iommu: .*refused|01:00\.0: nothing|does not answer")
