@@ -13,36 +13,14 @@
 #include "kernel/lib/errno.h"
 #include "kernel/log.h"
 #include "kernel/machine.h"
+#include "kernel/machine_bar.h"
 #include "kernel/machine_pci.h"
 #include "kernel/pcpu.h"
-#include "kernel/pt.h"
-#include "kernel/stage2.h"
 
-#define HOST_WINDOWS_MAX 64u
-#define MOVES_MAX        64u /* of a function's memory: each leaves tables behind until the VM's end */
 #define GUEST_MESSAGE(address, data) ((uint64_t)(uint32_t)(address) << 32 | (data))
 
 static struct machine_function *given; /* changed by the control thread, read in faults */
 static struct lock given_lock;
-
-/* Windows to device memory are for good, so a device that is given again gets the old one. */
-static struct host_window {
-    hpa_t hpa;
-    uint64_t size;
-    volatile uint8_t *at;
-} host_windows[HOST_WINDOWS_MAX];
-
-static volatile uint8_t *map_host(hpa_t hpa, uint64_t size)
-{
-    for (struct host_window *w = host_windows; w < host_windows + HOST_WINDOWS_MAX; w++) {
-        if (w->at && (w->hpa.value != hpa.value || w->size != size))
-            continue;
-        if (!w->at)
-            *w = (struct host_window){hpa, size, arch_map_device(hpa, size)};
-        return w->at;
-    }
-    return NULL;
-}
 
 static uint16_t capability(const struct machine_function *f, enum pci_capability which)
 {
@@ -74,90 +52,6 @@ static void set_pin(void *hardware, bool is_on)
     struct machine_function *f = hardware;
 
     machine_pin_allow(&f->pin, is_on);
-}
-
-/* --- memory --- */
-
-static bool has_trapped(const struct machine_function *f, unsigned bar, uint64_t offset, unsigned width)
-{
-    return offset >= f->trapped_first[bar] &&
-           range_fits(offset - f->trapped_first[bar], width, f->trapped_bytes[bar]);
-}
-
-static uint64_t memory_read(void *hardware, unsigned bar, uint64_t offset, unsigned width)
-{
-    const struct machine_function *f = hardware;
-    volatile const uint8_t *at = f->trapped[bar] + (offset - f->trapped_first[bar]);
-
-    if (!has_trapped(f, bar, offset, width))
-        return UINT64_MAX;
-    switch (width) {
-    case 1:
-        return *at;
-    case 2:
-        return *(volatile const uint16_t *)at;
-    case 4:
-        return *(volatile const uint32_t *)at;
-    default:
-        return *(volatile const uint64_t *)at;
-    }
-}
-
-static void memory_write(void *hardware, unsigned bar, uint64_t offset, unsigned width, uint64_t value)
-{
-    const struct machine_function *f = hardware;
-    volatile uint8_t *at = f->trapped[bar] + (offset - f->trapped_first[bar]);
-
-    if (!has_trapped(f, bar, offset, width))
-        return;
-    switch (width) {
-    case 1:
-        *at = (uint8_t)value;
-        break;
-    case 2:
-        *(volatile uint16_t *)at = (uint16_t)value;
-        break;
-    case 4:
-        *(volatile uint32_t *)at = (uint32_t)value;
-        break;
-    default:
-        *(volatile uint64_t *)at = value;
-    }
-}
-
-/* The pages of a BAR on one side of what is trapped. */
-static int map_part(struct machine_function *f, unsigned bar, uint64_t first, uint64_t end)
-{
-    hpa_t hpa = HPA(f->host->bars[bar].address + first);
-
-    return first < end ? stage2_map_device(f->vm->stage2, GPA(f->placed[bar] + first), hpa, end - first) : 0;
-}
-
-static void unmap_bar(struct machine_function *f, unsigned bar)
-{
-    uint64_t size = ALIGN_UP(f->host->bars[bar].size, PAGE_SIZE);
-
-    if (f->placed[bar] != PCI_BAR_NOWHERE && pt_unmap(f->vm->stage2, f->placed[bar], size) != 0)
-        log_warn("pci", PCI_ADDRESS_FORMAT ": no memory to move it", PCI_ADDRESS_ARGS(f->host->address));
-    f->placed[bar] = PCI_BAR_NOWHERE;
-}
-
-static void place_bar(void *hardware, unsigned bar, uint64_t address)
-{
-    struct machine_function *f = hardware;
-    uint64_t first = f->trapped_first[bar], end = first + f->trapped_bytes[bar];
-    uint64_t size = f->host->bars[bar].size;
-
-    if (f->moves++ >= MOVES_MAX)
-        return;
-    unmap_bar(f, bar);
-    f->placed[bar] = address;
-    if (size < PAGE_SIZE)
-        return; /* all of it is trapped */
-    if (map_part(f, bar, 0, first) != 0 || map_part(f, bar, end, size) != 0) {
-        unmap_bar(f, bar);
-        log_warn("pci", PCI_ADDRESS_FORMAT ": its memory cannot be at %#lx", PCI_ADDRESS_ARGS(f->host->address), address);
-    }
 }
 
 /* --- interrupts --- */
@@ -267,7 +161,7 @@ static void write_entry(struct machine_function *f, unsigned index, unsigned wor
 {
     uint64_t offset = f->device.layout.msix.offset + index * PCI_MSIX_ENTRY_BYTES + 4 * word;
 
-    memory_write(f, f->device.layout.msix.bar, offset, 4, value);
+    machine_bar_write(f, f->device.layout.msix.bar, offset, 4, value);
 }
 
 enum { WORD_ADDRESS, WORD_UPPER, WORD_DATA, WORD_CONTROL };
@@ -305,42 +199,11 @@ static void set_msix_control(void *hardware, uint16_t control)
 }
 
 static const struct pci_hardware_ops hardware_ops = {
-    hardware_config_read, set_master, set_pin, place_bar, memory_read, memory_write, set_msi, set_msix, set_msix_control,
+    hardware_config_read, set_master, set_pin,  machine_bar_place, machine_bar_read,
+    machine_bar_write,    set_msi,    set_msix, set_msix_control,
 };
 
 /* --- life --- */
-
-/* The hypervisor's own view of what no guest gets: the table of messages; registers that share a page with others'. */
-static bool trap(struct machine_function *f, unsigned bar, uint64_t first, uint64_t size)
-{
-    f->trapped_first[bar] = first;
-    f->trapped_bytes[bar] = size;
-    f->trapped[bar] = size ? map_host(HPA(f->host->bars[bar].address + first), size) : NULL;
-    return size == 0 || f->trapped[bar];
-}
-
-static bool trap_registers(struct machine_function *f)
-{
-    uint64_t first, size;
-
-    pci_passthrough_msix_pages(&f->device.layout.msix, &first, &size);
-    for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
-        const struct pci_bar *bar = &f->host->bars[i];
-        bool has_table = size > 0 && i == f->device.layout.msix.bar;
-        bool is_done = true;
-
-        f->placed[i] = PCI_BAR_NOWHERE;
-        if (bar->kind < PCI_BAR_MEMORY || bar->size == 0)
-            continue;
-        if (bar->size < PAGE_SIZE)
-            is_done = trap(f, i, 0, bar->size);
-        else if (has_table)
-            is_done = trap(f, i, first, size);
-        if (!is_done || bar->address == 0)
-            return false;
-    }
-    return true;
-}
 
 static bool fill(struct machine_function *f, struct pci_passthrough_layout *layout)
 {
@@ -351,7 +214,7 @@ static bool fill(struct machine_function *f, struct pci_passthrough_layout *layo
     if (!f->messages || !f->entries)
         return false;
     pci_passthrough_init(&f->device, &hardware_ops, f, layout, f->entries);
-    return trap_registers(f);
+    return machine_bars_open(f);
 }
 
 static void set_given(struct machine_function **link, struct machine_function *value)
@@ -364,7 +227,7 @@ static void set_given(struct machine_function **link, struct machine_function *v
     arch_irq_restore(flags);
 }
 
-struct machine_function *machine_function_create(struct vm *vm, const struct pci_function *host,
+struct machine_function *machine_function_create(struct vm *vm, struct machine_bus *bus, const struct pci_function *host,
                                                  struct pci_passthrough_layout *layout)
 {
     struct machine_function *f = heap_alloc(sizeof *f);
@@ -372,6 +235,7 @@ struct machine_function *machine_function_create(struct vm *vm, const struct pci
     if (!f)
         return NULL;
     f->vm = vm;
+    f->bus = bus;
     f->host = host;
     f->next = given;
     set_given(&given, f);
@@ -379,6 +243,14 @@ struct machine_function *machine_function_create(struct vm *vm, const struct pci
         return f;
     machine_function_destroy(f);
     return NULL;
+}
+
+static bool has_ports(const struct machine_function *f)
+{
+    for (unsigned i = 0; i < PCI_BARS_MAX; i++)
+        if (f->device.layout.bars[i].is_ports)
+            return true;
+    return false;
 }
 
 /* Decoding stays on: what the guest maps must always answer. */
@@ -392,6 +264,7 @@ void machine_function_start(struct machine_function *f)
         write_entry(f, i, WORD_CONTROL, VECTOR_MASKED);
     pci_set_command(a, PCI_COMMAND_MASTER | PCI_COMMAND_IO, false);
     pci_set_command(a, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF, true);
+    pci_set_command(a, PCI_COMMAND_IO, has_ports(f));
     if (f->device.layout.has_pin)
         machine_pin_attach(&f->pin);
 }

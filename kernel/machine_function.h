@@ -19,24 +19,36 @@ struct machine_message {
     uint64_t guest; /* atomic: address 63:32, data 31:0; 0: nothing */
 };
 
+struct machine_bar {
+    uint64_t wanted; /* where the guest has it; PCI_BAR_NOWHERE: it decodes nothing */
+    uint64_t placed; /* where it is mapped, or whose ports are passed: it stays while nobody else wants to be there */
+    volatile uint8_t *trapped; /* where the hypervisor sees what is not mapped */
+    uint64_t trapped_first, trapped_bytes;
+};
+
+/* The functions of a VM. */
+struct machine_bus {
+    struct machine_function *functions[VM_DEVICES_MAX];
+    unsigned count;
+};
+
 struct machine_function {
     struct vm *vm;
     const struct pci_function *host;
     struct pci_passthrough device;
-    uint64_t placed[PCI_BARS_MAX];   /* as mapped */
-    volatile uint8_t *trapped[PCI_BARS_MAX]; /* of each BAR, where the hypervisor sees what is not mapped */
-    uint64_t trapped_first[PCI_BARS_MAX], trapped_bytes[PCI_BARS_MAX];
+    struct machine_bar bars[PCI_BARS_MAX];
+    const struct machine_bus *bus;
     struct machine_message *messages;
     unsigned message_count;
     struct pci_msix_entry *entries;
     struct machine_pin pin;
     bool is_silenced;                /* it may not be bus master any more */
-    unsigned moves;                  /* of its memory */
+    unsigned mappings;               /* of its memory, so far */
     struct machine_function *next;
 };
 
 /* Completes layout; on the list of those that are given away from then on. NULL: out of memory, or BARs have no address. */
-struct machine_function *machine_function_create(struct vm *vm, const struct pci_function *host,
+struct machine_function *machine_function_create(struct vm *vm, struct machine_bus *bus, const struct pci_function *host,
                                                  struct pci_passthrough_layout *layout);
 /* It answers at its addresses; the guest may make it bus master. */
 void machine_function_start(struct machine_function *f);

@@ -24,10 +24,9 @@
 
 struct machine_pci {
     struct pci_host host;
-    struct pci_window low, high;
+    struct pci_window low, high, ports;
     struct iommu_domain *domain;
-    struct machine_function *functions[VM_DEVICES_MAX];
-    unsigned count;
+    struct machine_bus bus;
     unsigned slots; /* device numbers from 1 that are taken */
     bool has_high_window;
     uint64_t next_low, next_high; /* where the next BAR may lie */
@@ -156,31 +155,40 @@ static bool place_bar(struct machine_pci *pci, struct pci_passthrough_bar *bar)
     return take_room(&pci->next_low, GUEST_PCI_BASE + (uint64_t)GUEST_PCI_BYTES, bar);
 }
 
+/* Ports are at the machine's addresses, for the guest to reach them with no exit; what cannot be there is hidden. */
+static struct pci_passthrough_bar bar_of(const struct pci_bar *host)
+{
+    bool is_ports = host->kind == PCI_BAR_PORTS;
+
+    if (host->kind == PCI_BAR_NONE || (is_ports && host->address < GUEST_PCI_PORTS_BASE))
+        return (struct pci_passthrough_bar){.size = 0};
+    return (struct pci_passthrough_bar){.size = host->size,
+                                        .start = is_ports ? host->address : 0,
+                                        .is_64 = host->kind == PCI_BAR_MEMORY_64,
+                                        .is_prefetchable = host->is_prefetchable,
+                                        .is_ports = is_ports};
+}
+
 static void fill_layout(const struct pci_function *f, struct pci_passthrough_layout *layout)
 {
     *layout = (struct pci_passthrough_layout){
         .msix.capability = (uint8_t)f->capabilities[PCI_CAP_MSIX],
         .has_pin = pci_has_maskable_pin(f),
     };
-    for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
-        const struct pci_bar *bar = &f->bars[i];
-
-        if (bar->kind < PCI_BAR_MEMORY)
-            continue;
-        layout->bars[i] = (struct pci_passthrough_bar){
-            .size = bar->size, .is_64 = bar->kind == PCI_BAR_MEMORY_64, .is_prefetchable = bar->is_prefetchable};
-    }
+    for (unsigned i = 0; i < PCI_BARS_MAX; i++)
+        layout->bars[i] = bar_of(&f->bars[i]);
 }
 
 bool machine_pci_place(struct vm *vm, struct pci_passthrough_layout *layout)
 {
     struct machine_pci *pci = vm->platform->pci;
 
-    layout->windows[0] = (struct pci_passthrough_window){GUEST_PCI_BASE, GUEST_PCI_BYTES};
+    layout->windows[0] = (struct pci_passthrough_window){GUEST_PCI_BASE, GUEST_PCI_BYTES, false};
+    layout->windows[1] = (struct pci_passthrough_window){GUEST_PCI_PORTS_BASE, GUEST_PCI_PORTS, true};
     if (pci->has_high_window)
-        layout->windows[1] = (struct pci_passthrough_window){GUEST_PCI_HIGH_BASE, GUEST_PCI_HIGH_BYTES};
+        layout->windows[2] = (struct pci_passthrough_window){GUEST_PCI_HIGH_BASE, GUEST_PCI_HIGH_BYTES, false};
     for (unsigned i = 0; i < PCI_BARS_MAX; i++)
-        if (layout->bars[i].size > 0 && !place_bar(pci, &layout->bars[i]))
+        if (layout->bars[i].size > 0 && !layout->bars[i].is_ports && !place_bar(pci, &layout->bars[i]))
             return false;
     return true;
 }
@@ -207,8 +215,8 @@ static void end_of_interrupt(void *context, unsigned input)
 {
     struct machine_pci *pci = context;
 
-    if (input - GUEST_PCI_GSI < pci->count)
-        machine_pin_end(&pci->functions[input - GUEST_PCI_GSI]->pin);
+    if (input - GUEST_PCI_GSI < pci->bus.count)
+        machine_pin_end(&pci->bus.functions[input - GUEST_PCI_GSI]->pin);
 }
 
 static int add_to_bus(struct vm *vm, const struct pci_function *f, unsigned *number)
@@ -217,16 +225,16 @@ static int add_to_bus(struct vm *vm, const struct pci_function *f, unsigned *num
     struct pci_passthrough_layout layout;
     struct machine_function *function;
 
-    if (pci->count == GUEST_PCI_PINS)
+    if (pci->bus.count == GUEST_PCI_PINS)
         return refuse(vm, f->address, "the guest's bus is full");
     fill_layout(f, &layout);
     if (!machine_pci_place(vm, &layout))
         return refuse(vm, f->address, "its registers do not fit into the guest's PCI windows");
-    function = machine_function_create(vm, f, &layout);
+    function = machine_function_create(vm, &pci->bus, f, &layout);
     if (!function)
         return refuse(vm, f->address, "no memory for it, or its registers have no address");
-    wire_pin(vm, function, pci->count);
-    pci->functions[pci->count++] = function;
+    wire_pin(vm, function, pci->bus.count);
+    pci->bus.functions[pci->bus.count++] = function;
     return machine_pci_add(vm, &function->device, number);
 }
 
@@ -260,7 +268,7 @@ static int give(struct vm *vm, struct pci_address address)
     error = pci_visit_requesters(f, attach_requester, &a);
     if (error)
         return refuse(vm, address, attach_error(error));
-    machine_function_start(pci->functions[pci->count - 1]);
+    machine_function_start(pci->bus.functions[pci->bus.count - 1]);
     log_info("pci", PCI_ADDRESS_FORMAT " is %s's 00:%02x.0", PCI_ADDRESS_ARGS(address), vm->name, number);
     return 0;
 }
@@ -271,12 +279,15 @@ static int place_regions(struct vm *vm, struct machine_pci *pci)
 {
     struct io_region ports = {"pci", PCI_HOST_PORT, PCI_HOST_PORTS, IO_WIDTH_1 | IO_WIDTH_2 | IO_WIDTH_4, &pci_host_ops,
                               &pci->host, &vm->device_lock};
+    struct io_region window = {"pci", GUEST_PCI_PORTS_BASE, GUEST_PCI_PORTS, IO_WIDTH_1 | IO_WIDTH_2 | IO_WIDTH_4,
+                               &pci_window_ops, &pci->ports, &vm->device_lock};
     struct io_region low = {"pci", GUEST_PCI_BASE, GUEST_PCI_BYTES, IO_WIDTH_ANY, &pci_window_ops, &pci->low,
                             &vm->device_lock};
     struct io_region high = {"pci", GUEST_PCI_HIGH_BASE, GUEST_PCI_HIGH_BYTES, IO_WIDTH_ANY, &pci_window_ops,
                              &pci->high, &vm->device_lock};
     int error = io_bus_add(&vm->ports, &ports);
 
+    error = error ? error : io_bus_add(&vm->ports, &window);
     error = error ? error : io_bus_add(&vm->mmio, &low);
     if (pci->has_high_window)
         error = error ? error : io_bus_add(&vm->mmio, &high);
@@ -291,8 +302,9 @@ static void init_bus(struct vm *vm, struct machine_pci *pci, const struct io_reg
     ioapic_sample(&vm->platform->ioapic, (BIT(GUEST_PCI_PINS) - 1) << GUEST_PCI_GSI, &sampler);
     pci_host_init(&pci->host, neighbour);
     pci->has_high_window = vm->vcpus[0]->physical_bits >= GUEST_PCI_HIGH_BITS && ram_end <= GUEST_PCI_HIGH_BASE;
-    pci->low = (struct pci_window){&pci->host, GUEST_PCI_BASE};
-    pci->high = (struct pci_window){&pci->host, GUEST_PCI_HIGH_BASE};
+    pci->low = (struct pci_window){&pci->host, GUEST_PCI_BASE, false};
+    pci->high = (struct pci_window){&pci->host, GUEST_PCI_HIGH_BASE, false};
+    pci->ports = (struct pci_window){&pci->host, GUEST_PCI_PORTS_BASE, true};
     pci->next_low = GUEST_PCI_BASE;
     pci->next_high = GUEST_PCI_HIGH_BASE;
 }
@@ -332,11 +344,12 @@ int machine_pci_detach(struct vm *vm)
 
     if (!pci)
         return 0;
-    for (unsigned i = pci->count; i-- > 0;) {
-        const struct pci_function *f = pci->functions[i]->host;
+    for (unsigned i = pci->bus.count; i-- > 0;) {
+        const struct pci_function *f = pci->bus.functions[i]->host;
 
-        machine_function_stop(pci->functions[i]);
-        (void)make_new(f);
+        machine_function_stop(pci->bus.functions[i]);
+        if (pci_reset(f, wait) != 0)
+            log_warn("pci", PCI_ADDRESS_FORMAT ": not reset behind %s", PCI_ADDRESS_ARGS(f->address), vm->name);
         if (detach(pci, f) != 0)
             error = -EIO;
     }
@@ -351,8 +364,8 @@ void machine_pci_free(struct vm *vm)
 
     if (!pci)
         return;
-    while (pci->count > 0)
-        machine_function_destroy(pci->functions[--pci->count]);
+    while (pci->bus.count > 0)
+        machine_function_destroy(pci->bus.functions[--pci->bus.count]);
     heap_free(pci);
 }
 

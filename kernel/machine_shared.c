@@ -75,7 +75,7 @@ static void place(void *context, uint64_t address)
     struct machine_shared *s = context;
     int error;
 
-    if (s->moves == MOVES_MAX)
+    if (s->moves == MOVES_MAX || address == s->placed)
         return;
     s->moves++;
     lock_tables(s->vm);

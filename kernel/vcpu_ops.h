@@ -98,6 +98,10 @@ struct vcpu_ops {
     void (*flush_linear)(struct vcpu *vcpu);
     /* And those of guest-physical addresses that this CPU holds: the second-level tables have lost some. */
     void (*flush_physical)(struct vcpu *vcpu);
+    /* Before it runs first: some ports may be passed from now on. -ENOMEM */
+    int (*own_ports)(struct vcpu *vcpu);
+    /* Accesses of these ports make no exit, or do so again. Any CPU, also while it runs; one caller at a time. */
+    void (*pass_ports)(struct vcpu *vcpu, uint16_t first, unsigned count, bool is_passed);
     /* The guest's APIC went to another mode. */
     void (*set_apic_mode)(struct vcpu *vcpu);
 

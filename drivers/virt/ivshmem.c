@@ -54,8 +54,8 @@ static void place_bar(void *hardware, unsigned bar, uint64_t address)
 {
     const struct ivshmem *s = hardware;
 
-    if (bar == IVSHMEM_BAR_MEMORY)
-        s->ops->place(s->context, address);
+    if (bar == IVSHMEM_BAR_MEMORY && address != PCI_BAR_NOWHERE)
+        s->ops->place(s->context, address); /* it stays until it is somewhere else */
 }
 
 /* --- messages --- */

@@ -30,20 +30,20 @@ static void bridge_write(void *device, unsigned offset, uint32_t value, uint32_t
     (void)device, (void)offset, (void)value, (void)mask;
 }
 
-static bool bridge_memory_read(void *device, uint64_t address, unsigned width, uint64_t *value)
+static bool bridge_read_register(void *device, const struct pci_access *access, uint64_t *value)
 {
-    (void)device, (void)address, (void)width, (void)value;
+    (void)device, (void)access, (void)value;
     return false;
 }
 
-static bool bridge_memory_write(void *device, uint64_t address, unsigned width, uint64_t value)
+static bool bridge_write_register(void *device, const struct pci_access *access, uint64_t value)
 {
-    (void)device, (void)address, (void)width, (void)value;
+    (void)device, (void)access, (void)value;
     return false;
 }
 
-static const struct pci_slot_ops bridge_ops = {bridge_read, bridge_write, bridge_memory_read,
-                                               bridge_memory_write};
+static const struct pci_slot_ops bridge_ops = {bridge_read, bridge_write, bridge_read_register,
+                                               bridge_write_register};
 
 void pci_host_init(struct pci_host *host, const struct io_region *neighbour)
 {
@@ -137,16 +137,16 @@ static void pci_host_write(void *device, uint64_t offset, unsigned width, uint64
 
 const struct io_region_ops pci_host_ops = {pci_host_read, pci_host_write};
 
-/* --- memory --- */
+/* --- windows --- */
 
 static uint64_t window_read(void *device, uint64_t offset, unsigned width)
 {
     const struct pci_window *window = device;
+    const struct pci_access access = {window->base + offset, width, window->is_ports};
     uint64_t value;
 
-    for (const struct pci_slot *s = window->host->slots; s < window->host->slots + PCI_HOST_SLOTS;
-         s++)
-        if (s->ops && s->ops->memory_read(s->device, window->base + offset, width, &value))
+    for (const struct pci_slot *s = window->host->slots; s < window->host->slots + PCI_HOST_SLOTS; s++)
+        if (s->ops && s->ops->read(s->device, &access, &value))
             return value;
     return bytes_mask(width);
 }
@@ -154,10 +154,10 @@ static uint64_t window_read(void *device, uint64_t offset, unsigned width)
 static void window_write(void *device, uint64_t offset, unsigned width, uint64_t value)
 {
     const struct pci_window *window = device;
+    const struct pci_access access = {window->base + offset, width, window->is_ports};
 
-    for (const struct pci_slot *s = window->host->slots; s < window->host->slots + PCI_HOST_SLOTS;
-         s++)
-        if (s->ops && s->ops->memory_write(s->device, window->base + offset, width, value))
+    for (const struct pci_slot *s = window->host->slots; s < window->host->slots + PCI_HOST_SLOTS; s++)
+        if (s->ops && s->ops->write(s->device, &access, value))
             return;
 }
 

@@ -10,13 +10,20 @@
 
 #define PCI_HOST_SLOTS 32u /* device numbers; 0 is the bridge itself */
 
+/* To memory or to ports. */
+struct pci_access {
+    uint64_t address;
+    unsigned width;
+    bool is_port;
+};
+
 /* Configuration registers are seen as doublewords; of a write only the bits in mask count. */
 struct pci_slot_ops {
     uint32_t (*config_read)(void *device, unsigned offset);
     void (*config_write)(void *device, unsigned offset, uint32_t value, uint32_t mask);
-    /* An access that is in its memory, and not mapped to something else; false: it is not. */
-    bool (*memory_read)(void *device, uint64_t address, unsigned width, uint64_t *value);
-    bool (*memory_write)(void *device, uint64_t address, unsigned width, uint64_t value);
+    /* An access that is in its registers, and not mapped to something else; false: it is not. */
+    bool (*read)(void *device, const struct pci_access *access, uint64_t *value);
+    bool (*write)(void *device, const struct pci_access *access, uint64_t value);
 };
 
 struct pci_slot {
@@ -30,10 +37,11 @@ struct pci_host {
     struct io_region neighbour;
 };
 
-/* A region of the bus by which functions' memory is reached. */
+/* A region of a bus by which functions' registers are reached. */
 struct pci_window {
     struct pci_host *host;
     uint64_t base;
+    bool is_ports;
 };
 
 /* neighbour: whose registers share CONFIG_ADDRESS's doubleword; it gets what is no whole
@@ -50,7 +58,7 @@ MUST_CHECK int pci_host_add(struct pci_host *host, unsigned number, const struct
 #define PCI_HOST_PORTS 8u
 extern const struct io_region_ops pci_host_ops;
 
-/* Region: a window, IO_WIDTH_ANY; the device is the struct pci_window. */
+/* Region: a window, of memory with IO_WIDTH_ANY; the device is the struct pci_window. */
 extern const struct io_region_ops pci_window_ops;
 
 #endif

@@ -17,7 +17,7 @@ enum { WORD_ADDRESS, WORD_UPPER, WORD_DATA, WORD_CONTROL };
 
 static bool table_fits(const struct pci_passthrough_layout *layout, const struct pci_passthrough_msix *m)
 {
-    return m->bar < PCI_PASSTHROUGH_BARS &&
+    return m->bar < PCI_PASSTHROUGH_BARS && !layout->bars[m->bar].is_ports &&
            range_fits(m->offset, m->count * PCI_MSIX_ENTRY_BYTES, layout->bars[m->bar].size);
 }
 

@@ -53,39 +53,52 @@ static uint32_t read_command(const struct pci_passthrough *p, unsigned at)
 
 static uint64_t bar_address(const struct pci_passthrough *p, unsigned bar)
 {
-    uint64_t address = p->bar_registers[bar] & PCI_BAR_MEMORY_MASK;
+    uint32_t low = p->bar_registers[bar];
 
-    return p->layout.bars[bar].is_64 ? address | (uint64_t)p->bar_registers[bar + 1] << 32
-                                     : address;
+    if (p->layout.bars[bar].is_ports)
+        return low & PCI_BAR_IO_MASK;
+    low &= PCI_BAR_MEMORY_MASK;
+    return p->layout.bars[bar].is_64 ? low | (uint64_t)p->bar_registers[bar + 1] << 32 : low;
 }
 
-static bool is_in_window(const struct pci_passthrough *p, uint64_t address, uint64_t size)
+static bool is_in_window(const struct pci_passthrough *p, const struct pci_passthrough_bar *bar, uint64_t address)
 {
     for (unsigned i = 0; i < PCI_PASSTHROUGH_WINDOWS; i++) {
         const struct pci_passthrough_window *w = &p->layout.windows[i];
 
-        if (address >= w->base && range_fits(address - w->base, size, w->size))
+        if (w->is_ports == bar->is_ports && address >= w->base && range_fits(address - w->base, bar->size, w->size))
             return true;
     }
     return false;
 }
 
-/*
- * While a function decodes nothing its memory stays where it was last: whoever sizes the BARs puts
- * them back, and pays for no change of the guest's page tables.
- */
+static bool decodes(const struct pci_passthrough *p, const struct pci_passthrough_bar *bar)
+{
+    return p->command & (bar->is_ports ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
+}
+
 static void place_bars(struct pci_passthrough *p)
 {
-    if (!(p->command & PCI_COMMAND_MEMORY))
-        return;
     for (unsigned i = 0; i < PCI_PASSTHROUGH_BARS; i++) {
-        uint64_t size = p->layout.bars[i].size, address = bar_address(p, i);
+        const struct pci_passthrough_bar *bar = &p->layout.bars[i];
+        uint64_t address = bar_address(p, i);
 
-        if (size == 0 || address == p->placed[i] || !is_in_window(p, address, size))
+        if (!decodes(p, bar) || !is_in_window(p, bar, address))
+            address = PCI_BAR_NOWHERE;
+        if (bar->size == 0 || address == p->placed[i])
             continue;
         p->placed[i] = address;
         p->ops->place_bar(p->hardware, i, address);
     }
+}
+
+static uint16_t command_writable(const struct pci_passthrough *p)
+{
+    uint32_t writable = COMMAND_WRITABLE;
+
+    for (unsigned i = 0; i < PCI_PASSTHROUGH_BARS; i++)
+        writable |= p->layout.bars[i].is_ports ? PCI_COMMAND_IO : 0;
+    return (uint16_t)writable;
 }
 
 static void write_command(struct pci_passthrough *p, unsigned at, uint32_t value, uint32_t mask)
@@ -93,7 +106,7 @@ static void write_command(struct pci_passthrough *p, unsigned at, uint32_t value
     uint16_t old = p->command;
 
     (void)at;
-    p->command = (uint16_t)merge(p->command, value, mask & COMMAND_WRITABLE);
+    p->command = (uint16_t)merge(p->command, value, mask & command_writable(p));
     if ((old ^ p->command) & PCI_COMMAND_MASTER)
         p->ops->set_master(p->hardware, p->command & PCI_COMMAND_MASTER);
     if (((old ^ p->command) & PCI_COMMAND_INTX_OFF) && p->layout.has_pin)
@@ -125,7 +138,7 @@ static uint32_t bar_writable(const struct pci_passthrough *p, unsigned index)
     const struct pci_passthrough_bar *bars = p->layout.bars;
 
     if (bars[index].size != 0)
-        return (uint32_t) ~(bars[index].size - 1) & PCI_BAR_MEMORY_MASK;
+        return (uint32_t) ~(bars[index].size - 1) & (bars[index].is_ports ? PCI_BAR_IO_MASK : PCI_BAR_MEMORY_MASK);
     if (index > 0 && bars[index - 1].is_64)
         return (uint32_t)(~(bars[index - 1].size - 1) >> 32);
     return 0;
@@ -312,53 +325,53 @@ static void config_write(void *device, unsigned offset, uint32_t value, uint32_t
     }
 }
 
-/* --- memory --- */
+/* --- what BARs lead to --- */
 
 /* The BAR that an access is in; PCI_PASSTHROUGH_BARS: none. */
-static unsigned find_bar(const struct pci_passthrough *p, uint64_t address, unsigned width)
+static unsigned find_bar(const struct pci_passthrough *p, const struct pci_access *access)
 {
     unsigned i = 0;
 
     while (i < PCI_PASSTHROUGH_BARS &&
-           (p->placed[i] == PCI_BAR_NOWHERE || address < p->placed[i] ||
-            !range_fits(address - p->placed[i], width, p->layout.bars[i].size)))
+           (p->layout.bars[i].is_ports != access->is_port || p->placed[i] == PCI_BAR_NOWHERE ||
+            access->address < p->placed[i] ||
+            !range_fits(access->address - p->placed[i], access->width, p->layout.bars[i].size)))
         i++;
     return i;
 }
 
-static bool memory_read(void *device, uint64_t address, unsigned width, uint64_t *value)
+static bool read_register(void *device, const struct pci_access *access, uint64_t *value)
 {
     const struct pci_passthrough *p = device;
-    unsigned bar = find_bar(p, address, width);
+    unsigned bar = find_bar(p, access);
     uint64_t offset;
 
     if (bar == PCI_PASSTHROUGH_BARS)
         return false;
-    offset = address - p->placed[bar];
-    *value = pci_msix_is_table(p, bar, offset, width)
-                 ? pci_msix_read(p, offset - p->layout.msix.offset, width)
-                 : p->ops->memory_read(p->hardware, bar, offset, width);
+    offset = access->address - p->placed[bar];
+    *value = pci_msix_is_table(p, bar, offset, access->width)
+                 ? pci_msix_read(p, offset - p->layout.msix.offset, access->width)
+                 : p->ops->bar_read(p->hardware, bar, offset, access->width);
     return true;
 }
 
-static bool memory_write(void *device, uint64_t address, unsigned width, uint64_t value)
+static bool write_register(void *device, const struct pci_access *access, uint64_t value)
 {
     struct pci_passthrough *p = device;
-    unsigned bar = find_bar(p, address, width);
+    unsigned bar = find_bar(p, access);
     uint64_t offset;
 
     if (bar == PCI_PASSTHROUGH_BARS)
         return false;
-    offset = address - p->placed[bar];
-    if (pci_msix_is_table(p, bar, offset, width))
-        pci_msix_write(p, offset - p->layout.msix.offset, width, value);
+    offset = access->address - p->placed[bar];
+    if (pci_msix_is_table(p, bar, offset, access->width))
+        pci_msix_write(p, offset - p->layout.msix.offset, access->width, value);
     else
-        p->ops->memory_write(p->hardware, bar, offset, width, value);
+        p->ops->bar_write(p->hardware, bar, offset, access->width, value);
     return true;
 }
 
-const struct pci_slot_ops pci_passthrough_ops = {config_read, config_write, memory_read,
-                                                 memory_write};
+const struct pci_slot_ops pci_passthrough_ops = {config_read, config_write, read_register, write_register};
 
 /* --- init --- */
 
@@ -427,7 +440,7 @@ static void init_bars(struct pci_passthrough *p)
         if (bar->size == 0)
             continue;
         p->bar_registers[i] = (uint32_t)bar->start | (bar->is_64 ? PCI_BAR_TYPE_64 : 0) |
-                              (bar->is_prefetchable ? PCI_BAR_PREFETCH : 0);
+                              (bar->is_prefetchable ? PCI_BAR_PREFETCH : 0) | (bar->is_ports ? PCI_BAR_IO : 0);
         if (bar->is_64)
             p->bar_registers[i + 1] = (uint32_t)(bar->start >> 32);
     }

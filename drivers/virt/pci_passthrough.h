@@ -11,7 +11,7 @@
 #include "drivers/virt/pci_host.h"
 
 #define PCI_PASSTHROUGH_BARS    6u
-#define PCI_PASSTHROUGH_WINDOWS 2u
+#define PCI_PASSTHROUGH_WINDOWS 3u
 #define PCI_MSIX_ENTRIES_MAX    2048u
 #define PCI_BAR_NOWHERE         UINT64_MAX
 
@@ -26,12 +26,11 @@ struct pci_hardware_ops {
     void (*set_master)(void *hardware, bool is_master);
     /* May it interrupt by its pin? At first it may. */
     void (*set_pin)(void *hardware, bool is_on);
-    /* From now on the BAR's memory is at that guest-physical address, in a window. */
+    /* From now on the BAR is at that address in a window, or PCI_BAR_NOWHERE. Others may be there, too. */
     void (*place_bar)(void *hardware, unsigned bar, uint64_t address);
-    /* The memory that place_bar maps to nobody. offset+width is within the BAR. */
-    uint64_t (*memory_read)(void *hardware, unsigned bar, uint64_t offset, unsigned width);
-    void (*memory_write)(void *hardware, unsigned bar, uint64_t offset, unsigned width,
-                         uint64_t value);
+    /* What of it the guest does not reach by itself. offset+width is within the BAR. */
+    uint64_t (*bar_read)(void *hardware, unsigned bar, uint64_t offset, unsigned width);
+    void (*bar_write)(void *hardware, unsigned bar, uint64_t offset, unsigned width, uint64_t value);
     /* What the device's interrupt means to the guest; NULL: it is to hold it back. */
     void (*set_msi)(void *hardware, const struct pci_message *message);
     void (*set_msix)(void *hardware, unsigned index, const struct pci_message *message);
@@ -42,12 +41,13 @@ struct pci_hardware_ops {
 struct pci_passthrough_bar {
     uint64_t size;  /* 0: there is none; of a 64-bit one, the next is none */
     uint64_t start; /* where it is at reset */
-    bool is_64, is_prefetchable;
+    bool is_64, is_prefetchable, is_ports;
 };
 
 /* The BARs' possible addresses. */
 struct pci_passthrough_window {
     uint64_t base, size;
+    bool is_ports;
 };
 
 /*
@@ -89,7 +89,7 @@ struct pci_passthrough {
     uint16_t command;
     uint8_t cache_line, interrupt_line;
     uint32_t bar_registers[PCI_PASSTHROUGH_BARS];
-    uint64_t placed[PCI_PASSTHROUGH_BARS]; /* PCI_BAR_NOWHERE: not yet */
+    uint64_t placed[PCI_PASSTHROUGH_BARS]; /* PCI_BAR_NOWHERE: it decodes nothing, or nothing that it may */
 
     uint16_t msi_control;
     struct pci_message msi;

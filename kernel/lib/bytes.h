@@ -21,6 +21,14 @@ BYTES_DEFINE(32)
 BYTES_DEFINE(64)
 #undef BYTES_DEFINE
 
+/* In a map of a bit each, the lowest one of the first byte first. */
+static inline void bytes_put_bit(uint8_t *map, unsigned index, bool value)
+{
+    uint8_t bit = (uint8_t)(1u << index % 8);
+
+    map[index / 8] = (uint8_t)(value ? map[index / 8] | bit : map[index / 8] & ~bit);
+}
+
 /* The low width bytes set; width is 1, 2, 4 or 8. */
 static inline uint64_t bytes_mask(unsigned width)
 {

@@ -184,6 +184,22 @@ def test_a_disk_by_its_pin(boot, disk_image):
     machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|nobody cared|iommu: .*refused")
 
 
+SERIAL = "pci-serial,chardev=line,addr=9"
+"""Ports and a pin, and nothing else."""
+
+
+def test_a_serial_card(boot):
+    """Linux drives a card that has ports and a pin only."""
+    machine = boot(POWER_OFF + with_device("00:09.0", "rm.test=pci-serial"), memory=768,
+                   machine=machine_with(SERIAL, arguments=["-chardev", "file,id=line,path=line.log"]))
+    machine.expect(r"GUEST: serial card at [0-9A-F]+, irq \d+")
+    machine.expect(r"GUEST: serial card ok, pins [1-9]")
+    machine.expect(stopped("linux", "shutdown"))
+    machine.succeed()
+    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|nobody cared")
+    assert (machine.session.workdir / "line.log").read_bytes().count(b"out of the guest") == 50
+
+
 def test_resets(boot):
     """By its bus where a function has no reset of its own; where nothing resets it, it is said."""
     machine = boot(POWER_OFF + guest("port", "pci-irq.elf", extra='devices = ["01:00.0"]')

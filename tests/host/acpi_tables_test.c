@@ -301,6 +301,7 @@ static void dsdt_disassembles_to_what_was_meant(void)
         "Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive",
         "0x00000010,",
         "Device (VR07)", "Device (PCI0)", "EisaId (\"PNP0A03\")", "Name (_BBN, Zero)", "WordBusNumber (ResourceProducer",
+        "WordIO (ResourceProducer", "0x1000,             // Range Minimum", "0xFFFF,             // Range Maximum",
         "0x00000000C0000000, // Range Minimum", "0x00000000CFFFFFFF, // Range Maximum",
         "0x0000004000000000, // Range Minimum", "0x0000005FFFFFFFFF, // Range Maximum", "0x0000002000000000, // Length",
         "Name (_PRT, Package (0x02)", "0x0002FFFF,", "0x21\n",

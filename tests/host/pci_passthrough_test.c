@@ -12,6 +12,10 @@
 #define WINDOW_SIZE 0x10000000u
 #define HIGH_BASE   (UINT64_C(1) << 38)
 #define HIGH_SIZE   (UINT64_C(1) << 37)
+#define PORTS_BASE  0x1000u
+#define PORTS_SIZE  0xf000u
+#define PORTS_START 0xc040u
+#define PORTS       0x20u
 #define SLOT        1u
 #define MESSAGES    3u
 #define TABLE       0x2000u
@@ -59,21 +63,21 @@ static void hw_place_bar(void *hw, unsigned bar, uint64_t address)
     placings++;
 }
 
-static uint64_t hw_memory_read(void *hw, unsigned bar, uint64_t offset, unsigned width)
+static uint64_t hw_bar_read(void *hw, unsigned bar, uint64_t offset, unsigned width)
 {
     uint64_t value = 0;
 
     (void)hw;
-    assert_int_equal(bar, 0);
+    assert_true(bar == 0 || (bar == 3 && offset + width <= PORTS));
     if (offset + width <= sizeof registers)
         memcpy(&value, registers + offset, width);
     return value;
 }
 
-static void hw_memory_write(void *hw, unsigned bar, uint64_t offset, unsigned width, uint64_t value)
+static void hw_bar_write(void *hw, unsigned bar, uint64_t offset, unsigned width, uint64_t value)
 {
     (void)hw;
-    assert_int_equal(bar, 0);
+    assert_true(bar == 0 || (bar == 3 && offset + width <= PORTS));
     assert_true(offset + width <= TABLE || offset >= TABLE + MESSAGES * PCI_MSIX_ENTRY_BYTES);
     if (offset + width <= sizeof registers)
         memcpy(registers + offset, &value, width);
@@ -102,8 +106,8 @@ static void hw_set_msix_control(void *hw, uint16_t control)
 }
 
 static const struct pci_hardware_ops hw_ops = {
-    hw_config_read,  hw_set_master, hw_set_pin,  hw_place_bar,        hw_memory_read,
-    hw_memory_write, hw_set_msi,    hw_set_msix, hw_set_msix_control,
+    hw_config_read,  hw_set_master, hw_set_pin,  hw_place_bar,        hw_bar_read,
+    hw_bar_write, hw_set_msi,    hw_set_msix, hw_set_msix_control,
 };
 
 /* --- the neighbour of CONFIG_ADDRESS --- */
@@ -130,14 +134,15 @@ static const struct io_region_ops neighbour_ops = {neighbour_read, neighbour_wri
 static struct pci_passthrough device;
 static struct pci_msix_entry entries[MESSAGES];
 static struct pci_host host;
-static struct pci_window low, high;
+static struct pci_window low, high, port_window;
 static struct io_bus ports, mmio;
 
 static struct pci_passthrough_layout layout = {
-    .bars = {[0] = {0x4000, WINDOW_BASE, true, false},
-             [2] = {0x10, WINDOW_BASE + 0x10000, false, false},
-             [4] = {UINT64_C(1) << 32, HIGH_BASE, true, true}},
-    .windows = {{WINDOW_BASE, WINDOW_SIZE}, {HIGH_BASE, HIGH_SIZE}},
+    .bars = {[0] = {0x4000, WINDOW_BASE, true, false, false},
+             [2] = {0x10, WINDOW_BASE + 0x10000, false, false, false},
+             [3] = {PORTS, PORTS_START, false, false, true},
+             [4] = {UINT64_C(1) << 32, HIGH_BASE, true, true, false}},
+    .windows = {{WINDOW_BASE, WINDOW_SIZE, false}, {HIGH_BASE, HIGH_SIZE, false}, {PORTS_BASE, PORTS_SIZE, true}},
     .msix.capability = CAP_MSIX,
     .has_pin = true,
 };
@@ -173,6 +178,7 @@ static int set_up(void **state)
     struct io_region bridge = {"pci", PCI_HOST_PORT, PCI_HOST_PORTS, 7, &pci_host_ops, &host, NULL};
     struct io_region windows[] = {{"low", WINDOW_BASE, WINDOW_SIZE, IO_WIDTH_ANY, &pci_window_ops, &low, NULL},
                                   {"high", HIGH_BASE, HIGH_SIZE, IO_WIDTH_ANY, &pci_window_ops, &high, NULL}};
+    struct io_region port_region = {"ports", PORTS_BASE, PORTS_SIZE, 7, &pci_window_ops, &port_window, NULL};
 
     (void)state;
     make_hardware();
@@ -185,13 +191,15 @@ static int set_up(void **state)
     memset(&ports, 0, sizeof ports);
     memset(&mmio, 0, sizeof mmio);
     pci_host_init(&host, &neighbour);
-    low = (struct pci_window){&host, WINDOW_BASE};
-    high = (struct pci_window){&host, HIGH_BASE};
+    low = (struct pci_window){&host, WINDOW_BASE, false};
+    high = (struct pci_window){&host, HIGH_BASE, false};
+    port_window = (struct pci_window){&host, PORTS_BASE, true};
     pci_passthrough_find_msix(&hw_ops, config, &layout);
     assert_int_equal(layout.msix.count, MESSAGES);
     pci_passthrough_init(&device, &hw_ops, config, &layout, entries);
     assert_int_equal(pci_host_add(&host, SLOT, &(struct pci_slot){&pci_passthrough_ops, &device}), 0);
     assert_int_equal(io_bus_add(&ports, &bridge), 0);
+    assert_int_equal(io_bus_add(&ports, &port_region), 0);
     assert_int_equal(io_bus_add(&mmio, &windows[0]), 0);
     assert_int_equal(io_bus_add(&mmio, &windows[1]), 0);
     io_bus_freeze(&ports);
@@ -281,7 +289,7 @@ static void hostile_writes(void **state)
     for (unsigned offset = 0; offset < 256; offset += 4)
         cfg_write(offset, 4, 0xffffffff);
     assert_int_equal(cfg_read(0, 4), 0x12345678);
-    assert_int_equal(cfg_read(PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_OFF);
+    assert_int_equal(cfg_read(PCI_COMMAND, 2), PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_OFF);
     assert_int_equal(cfg_read(PCI_ROM, 4), 0);
     assert_int_equal(cfg_read(CAP_PM + 4, 4), PCI_PM_CONTROL_NO_RESET);
     assert_int_equal(cfg_read(CAP_VENDOR + 12, 4), 0x5a5a5a5a);
@@ -289,7 +297,9 @@ static void hostile_writes(void **state)
     assert_int_equal(cfg_read(0xc, 4), 0xff);
     assert_int_equal(msix_control, PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASK);
     assert_true(has_msi);
-    assert_int_equal(placings, 3); /* where they were at reset; where all ones point nothing may be */
+    assert_int_equal(placings, 8); /* where they were at reset, then nowhere: all ones are in no window */
+    for (unsigned i = 0; i < 6; i++)
+        assert_true(device.placed[i] == PCI_BAR_NOWHERE);
 }
 
 static void command_passes_a_filter(void **state)
@@ -297,8 +307,8 @@ static void command_passes_a_filter(void **state)
     (void)state;
     cfg_write(PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MASTER);
     assert_true(is_master);
-    assert_int_equal(cfg_read(PCI_COMMAND, 2), PCI_COMMAND_MASTER);
-    assert_int_equal(placings, 0);
+    assert_int_equal(cfg_read(PCI_COMMAND, 2), PCI_COMMAND_IO | PCI_COMMAND_MASTER);
+    assert_int_equal(placings, 1);
     cfg_write(PCI_COMMAND + 1, 1, 0xff);
     assert_true(is_master);
     cfg_write(PCI_COMMAND, 1, 0);
@@ -333,7 +343,7 @@ static void bars_are_sized(void **state)
     assert_int_equal(cfg_read(PCI_BAR0, 4), 0xffffc000 | PCI_BAR_TYPE_64);
     assert_int_equal(cfg_read(PCI_BAR0 + 4, 4), 0xffffffff);
     assert_int_equal(cfg_read(PCI_BAR0 + 8, 4), 0xfffffff0);
-    assert_int_equal(cfg_read(PCI_BAR0 + 12, 4), 0);
+    assert_int_equal(cfg_read(PCI_BAR0 + 12, 4), 0xffffffe1);
     assert_int_equal(cfg_read(PCI_BAR0 + 16, 4), PCI_BAR_TYPE_64 | PCI_BAR_PREFETCH);
     assert_int_equal(cfg_read(PCI_BAR0 + 20, 4), 0xffffffff);
     assert_int_equal(placings, 0);
@@ -352,10 +362,48 @@ static void bars_move_within_the_windows(void **state)
     assert_int_equal(placed[4], HIGH_BASE + (UINT64_C(1) << 32));
     assert_int_equal(placings, 5);
     cfg_write(PCI_COMMAND, 2, 0);
+    assert_true(placed[0] == PCI_BAR_NOWHERE);
+    assert_int_equal(placings, 8);
     cfg_write(PCI_BAR0, 4, WINDOW_BASE);
-    assert_int_equal(placings, 5);
+    assert_int_equal(placings, 8);
     cfg_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
     assert_int_equal(placed[0], WINDOW_BASE);
+}
+
+/* With decoding on, as some do it: nothing is where all ones point, and then it is as before. */
+static void bars_are_sized_while_they_decode(void **state)
+{
+    (void)state;
+    cfg_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
+    cfg_write(PCI_BAR0, 4, 0xffffffff);
+    assert_true(placed[0] == PCI_BAR_NOWHERE);
+    assert_int_equal(io_bus_read(&mmio, WINDOW_BASE + TABLE + 12, 4), 0xffffffff);
+    cfg_write(PCI_BAR0, 4, WINDOW_BASE);
+    assert_int_equal(placed[0], WINDOW_BASE);
+    assert_int_equal(io_bus_read(&mmio, WINDOW_BASE + TABLE + 12, 4), 1);
+}
+
+static void ports_move_within_their_window(void **state)
+{
+    static const uint32_t bad[] = {0, 0x60, 0xcf0, 0xfe0, 0x10000, 0xffffffe0, WINDOW_BASE};
+
+    (void)state;
+    assert_int_equal(cfg_read(PCI_BAR0 + 12, 4), PORTS_START | PCI_BAR_IO);
+    assert_int_equal(io_bus_read(&ports, PORTS_START, 4), 0xffffffff); /* it does not decode yet */
+    cfg_write(PCI_COMMAND, 2, PCI_COMMAND_IO);
+    assert_int_equal(placed[3], PORTS_START);
+    assert_int_equal(io_bus_read(&ports, PORTS_START + 4, 2), 0x7777);
+    io_bus_write(&ports, PORTS_START + PORTS - 1, 1, 0x12);
+    assert_int_equal(registers[PORTS - 1], 0x12);
+    assert_int_equal(io_bus_read(&ports, PORTS_START + PORTS - 1, 2), 0xffff); /* across its end */
+    assert_int_equal(io_bus_read(&mmio, WINDOW_BASE, 4), 0xffffffff);         /* memory does not decode */
+    cfg_write(PCI_BAR0 + 12, 4, 0xfff0 | PCI_BAR_IO);
+    assert_int_equal(placed[3], 0xffe0);
+    assert_int_equal(io_bus_read(&ports, 0xffe4, 1), 0x77);
+    for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cfg_write(PCI_BAR0 + 12, 4, bad[i]);
+        assert_true(placed[3] == PCI_BAR_NOWHERE);
+    }
 }
 
 static void no_bar_lies_on_ram_or_on_other_devices(void **state)
@@ -366,11 +414,13 @@ static void no_bar_lies_on_ram_or_on_other_devices(void **state)
     cfg_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
         cfg_write(PCI_BAR0, 4, bad[i]);
-    assert_int_equal(placed[0], WINDOW_BASE);
+    assert_true(placed[0] == PCI_BAR_NOWHERE);
     cfg_write(PCI_BAR0, 4, WINDOW_BASE + 0x8000);
+    assert_int_equal(placed[0], WINDOW_BASE + 0x8000);
     cfg_write(PCI_BAR0 + 4, 4, 0xffffffff);
+    assert_true(placed[0] == PCI_BAR_NOWHERE);
     cfg_write(PCI_BAR0 + 20, 4, (HIGH_BASE + HIGH_SIZE) >> 32);
-    assert_int_equal(placed[4], HIGH_BASE);
+    assert_true(placed[4] == PCI_BAR_NOWHERE);
 }
 
 /* --- capabilities --- */
@@ -520,6 +570,8 @@ int main(void)
         TEST(the_pin_is_the_guests_to_hold_back),
         TEST(bars_are_sized),
         TEST(bars_move_within_the_windows),
+        TEST(bars_are_sized_while_they_decode),
+        TEST(ports_move_within_their_window),
         TEST(no_bar_lies_on_ram_or_on_other_devices),
         TEST(capabilities_are_filtered),
         TEST(a_list_in_circles_ends),

@@ -191,7 +191,7 @@ static uint32_t table_end(struct table_area *area, void *table)
 
 /* --- DSDT --- */
 
-#define RESOURCES_BYTES 128
+#define RESOURCES_BYTES 160
 
 #define PRT_ALL_FUNCTIONS 0xffffu
 #define PRT_INTA          0u
@@ -266,6 +266,7 @@ static void put_pci_bridge(struct aml *a, const struct acpi_request *request)
 
     aml_resource_bus_window(&resources, 0, 0);
     aml_resource_io(&resources, GUEST_PCI_CONFIG_PORT, GUEST_PCI_CONFIG_PORTS);
+    aml_resource_port_window(&resources, GUEST_PCI_PORTS_BASE, GUEST_PCI_PORTS_BASE + GUEST_PCI_PORTS - 1);
     aml_resource_memory_window(&resources, GUEST_PCI_BASE, GUEST_PCI_BYTES);
     if (request->has_high_pci)
         aml_resource_memory_window(&resources, GUEST_PCI_HIGH_BASE, GUEST_PCI_HIGH_BYTES);

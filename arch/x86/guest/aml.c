@@ -28,6 +28,8 @@
 #define RESOURCE_INTERRUPT    0x89
 #define RESOURCE_QWORD_SPACE  0x8a
 #define SPACE_MEMORY          0
+#define SPACE_PORTS           1
+#define SPACE_PORTS_ALL       3 /* of ISA's and of others' */
 #define SPACE_BUS             2
 #define SPACE_FIXED           0x0c /* both ends; produced for others */
 #define IO_DECODE_16          0x01
@@ -209,14 +211,24 @@ void aml_resource_interrupt(struct aml *a, uint32_t gsi)
 }
 
 /* ACPI, "Address Space Resource Descriptors": type, flags, type's flags; granularity, ends, offset, length. */
+static void put_word_window(struct aml *a, uint8_t space, uint8_t space_flags, const uint16_t ends[2])
+{
+    uint8_t d[16] = {RESOURCE_WORD_SPACE, sizeof d - 3, 0, space, SPACE_FIXED, space_flags};
+
+    put_le16(d + 8, ends[0]);
+    put_le16(d + 10, ends[1]);
+    put_le16(d + 14, (uint16_t)(ends[1] - ends[0] + 1));
+    aml_put(a, d, sizeof d);
+}
+
 void aml_resource_bus_window(struct aml *a, uint16_t first, uint16_t last)
 {
-    uint8_t d[16] = {RESOURCE_WORD_SPACE, sizeof d - 3, 0, SPACE_BUS, SPACE_FIXED, 0};
+    put_word_window(a, SPACE_BUS, 0, (const uint16_t[]){first, last});
+}
 
-    put_le16(d + 8, first);
-    put_le16(d + 10, last);
-    put_le16(d + 14, (uint16_t)(last - first + 1));
-    aml_put(a, d, sizeof d);
+void aml_resource_port_window(struct aml *a, uint16_t first, uint16_t last)
+{
+    put_word_window(a, SPACE_PORTS, SPACE_PORTS_ALL, (const uint16_t[]){first, last});
 }
 
 static void put_quad(uint8_t *to, uint64_t value)

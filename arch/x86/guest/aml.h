@@ -36,6 +36,7 @@ void aml_resource_memory32(struct aml *a, uint32_t base, uint32_t bytes); /* rea
 void aml_resource_interrupt(struct aml *a, uint32_t gsi); /* level, active high, exclusive */
 /* What a host bridge hands on to what is below it. */
 void aml_resource_bus_window(struct aml *a, uint16_t first, uint16_t last);
+void aml_resource_port_window(struct aml *a, uint16_t first, uint16_t last);
 void aml_resource_memory_window(struct aml *a, uint64_t base, uint64_t bytes);
 void aml_resource_end(struct aml *a);
 

@@ -70,6 +70,10 @@ static inline uint64_t guest_ram_above_hole(uint64_t ram_bytes)
 #define GUEST_RESET_VALUE    6u
 #define GUEST_RTC_CENTURY    0x32u /* CMOS index */
 
+/* Where PCI functions' ports may be: none of ours is there. */
+#define GUEST_PCI_PORTS_BASE 0x1000u
+#define GUEST_PCI_PORTS      0xf000u
+
 /* The PCI host bridge's; the reset register above lies within. */
 #define GUEST_PCI_CONFIG_PORT  0xcf8u
 #define GUEST_PCI_CONFIG_PORTS 8u

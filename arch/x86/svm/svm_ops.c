@@ -69,6 +69,7 @@ static void svm_vcpu_destroy(struct vcpu *vcpu)
     struct svm_vcpu *v = svm_of(vcpu);
 
     svm_avic_destroy(vcpu);
+    vmcb_free_port_map(v);
     page_free(v->vmcb_address, PAGE_ORDER_4K);
     heap_free(v);
     vcpu->engine = NULL;
@@ -313,6 +314,8 @@ const struct vcpu_ops svm_ops = {
     .sync_interrupts = svm_sync_interrupts,
     .flush_linear = svm_flush,
     .flush_physical = svm_flush,
+    .own_ports = vmcb_make_port_map,
+    .pass_ports = vmcb_pass_ports,
     .set_apic_mode = svm_avic_update,
     .describe = vmcb_describe,
     .visit_passed = svm_visit_passed,

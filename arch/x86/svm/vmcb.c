@@ -13,6 +13,7 @@
 #include "arch/x86/msr.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/svm/svm_caps.h"
+#include "kernel/lib/bytes.h"
 #include "kernel/lib/string.h"
 #include "kernel/page.h"
 #include "kernel/pt.h"
@@ -71,6 +72,30 @@ int vmcb_make_permission_maps(void)
     memset(phys_to_virt(iopm), 0xff, PAGE_SIZE << IOPM_ORDER);
     fill_msrpm(phys_to_virt(msrpm));
     return 0;
+}
+
+int vmcb_make_port_map(struct vcpu *vcpu)
+{
+    struct svm_vcpu *v = svm_of(vcpu);
+    int error = v->iopm.value ? 0 : page_alloc(IOPM_ORDER, &v->iopm);
+
+    if (!error)
+        memset(phys_to_virt(v->iopm), 0xff, PAGE_SIZE << IOPM_ORDER);
+    return error;
+}
+
+void vmcb_free_port_map(struct svm_vcpu *v)
+{
+    if (v->iopm.value)
+        page_free(v->iopm, IOPM_ORDER);
+}
+
+void vmcb_pass_ports(struct vcpu *vcpu, uint16_t first, unsigned count, bool is_passed)
+{
+    const struct svm_vcpu *v = svm_of(vcpu);
+
+    for (unsigned port = first; port < first + count && v->iopm.value; port++)
+        bytes_put_bit(phys_to_virt(v->iopm), port, !is_passed);
 }
 
 /* --- intercepts --- */
@@ -134,7 +159,7 @@ void vmcb_change_intercepts(struct vmcb *vmcb, enum intercept_word word, uint32_
 static void write_controls(struct vcpu *vcpu, struct vmcb_control *c)
 {
     write_intercepts(c);
-    c->iopm_base_pa = iopm.value;
+    c->iopm_base_pa = svm_of(vcpu)->iopm.value ? svm_of(vcpu)->iopm.value : iopm.value;
     c->msrpm_base_pa = msrpm.value;
     c->tsc_offset = vcpu->tsc_offset;
     c->v_intr = V_INTR_MASKING;

@@ -16,6 +16,7 @@ enum step { STEP_NONE, STEP_SHADOW, STEP_IRET };
 struct svm_vcpu {
     struct vmcb *vmcb;
     hpa_t vmcb_address;
+    hpa_t iopm;          /* its own port permission map; 0: it has the common one, in which every port makes an exit */
     uint64_t cr0, cr4;   /* as the guest wrote them; the VMCB's may differ */
     uint64_t next_rip;   /* of the instruction that made this exit, if it has one */
 
@@ -41,6 +42,11 @@ static inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)
 
 /* Permission maps by the MSR policy, the same for every vCPU; once, before the first one. -ENOMEM */
 MUST_CHECK int vmcb_make_permission_maps(void);
+
+/* vcpu_ops' own_ports and pass_ports, and the end of it. */
+MUST_CHECK int vmcb_make_port_map(struct vcpu *vcpu);
+void vmcb_free_port_map(struct svm_vcpu *v);
+void vmcb_pass_ports(struct vcpu *vcpu, uint16_t first, unsigned count, bool is_passed);
 
 /* Everything: controls from tables, the guest's state from start. */
 void vmcb_init(struct vcpu *vcpu, const struct vcpu_start *start);

@@ -225,6 +225,25 @@ static COLD int vmx_vcpu_create(struct vcpu *vcpu)
     return 0;
 }
 
+/* Its bitmaps are its own in any case. */
+static int vmx_own_ports(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return 0;
+}
+
+/* SDM 3C, "I/O-Bitmap Addresses": A has the lower half of the ports. */
+static void vmx_pass_ports(struct vcpu *vcpu, uint16_t first, unsigned count, bool is_passed)
+{
+    const struct vmx_vcpu *v = vmx_of(vcpu);
+
+    for (unsigned port = first; port < first + count; port++) {
+        uint8_t *bits = phys_to_virt(port < 0x8000 ? v->io_bitmap_a : v->io_bitmap_b);
+
+        bytes_put_bit(bits, port % 0x8000, !is_passed);
+    }
+}
+
 /* MOV to CR0 and CR4 flush (SDM 3A, "Operations that Invalidate TLBs and Paging-Structure Caches"); ours do, too. */
 static void flush_linear(struct vcpu *vcpu)
 {
@@ -537,6 +556,8 @@ const struct vcpu_ops vmx_ops = {
     .sync_interrupts = vmx_sync_interrupts,
     .flush_linear = flush_linear,
     .flush_physical = vmx_flush_physical,
+    .own_ports = vmx_own_ports,
+    .pass_ports = vmx_pass_ports,
     .set_apic_mode = vmcs_set_apic_mode,
     .describe = vmcs_describe,
     .visit_passed = vmx_visit_passed,
