@@ -64,9 +64,12 @@ void console_add_sink(const struct chardev *sink)
 
 void console_remove_sink(const struct chardev *sink)
 {
+    uint64_t flags = console_enter();
+
     for (unsigned i = 0; i < sink_count; i++)
         if (sinks[i].write == sink->write && sinks[i].context == sink->context)
             sinks[i--] = sinks[--sink_count];
+    console_leave(flags);
 }
 
 /* --- the slow line --- */

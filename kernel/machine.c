@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Building a VM, step by step, and taking it apart in reverse; the steps are in machine_*.c. Invariant: a guest's
- * second-level tables hold its own RAM (and what its engine adds for the local APIC, and machine_pci.c for devices
- * that are its own, machine_shared.c for regions that it names), nothing else.
+ * second-level tables hold its own RAM (and what its engine adds for the local APIC, machine_pci.c and machine_legacy.c
+ * for devices that are its own, machine_shared.c for regions that it names), nothing else.
  */
 #include "kernel/machine.h"
 #include "arch/arch.h"
@@ -49,6 +49,7 @@ static int build(struct vm *vm, const struct boot_info *boot, struct random *ran
     machine_make_devices(vm);
     control_yield();
     error = machine_make_virtio(vm, boot, random);
+    error = error ? error : machine_make_legacy(vm);
     control_yield();
     error = error ? error : machine_make_pci(vm);
     error = error ? error : machine_make_shared(vm);
@@ -134,6 +135,7 @@ void machine_destroy(struct vm *vm)
     machine_detach_console(vm);
     if (vm->platform)
         unplug(vm->platform);
+    machine_take_legacy_back(vm);
     is_unreachable = machine_pci_detach(vm) == 0;
     silence(vm);
     machine_pci_free(vm);

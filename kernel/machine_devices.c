@@ -15,7 +15,7 @@
 /* --- lines --- */
 
 /* An ISA interrupt reaches both kinds of controller; the guest listens to one. */
-static void set_isa_line(void *context, unsigned input, bool level)
+void machine_set_isa_line(void *context, unsigned input, bool level)
 {
     struct platform *p = context;
 
@@ -25,7 +25,7 @@ static void set_isa_line(void *context, unsigned input, bool level)
 
 static struct irq_line isa_line(struct platform *p, unsigned irq)
 {
-    return (struct irq_line){set_isa_line, p, irq};
+    return (struct irq_line){machine_set_isa_line, p, irq};
 }
 
 static void set_intr(void *context, unsigned input, bool level)

@@ -27,7 +27,8 @@ int machine_load_images(struct vm *vm, const struct boot_info *boot)
 {
     const struct vm_config *config = vm->config;
     struct acpi_request tables = {vm->vcpu_count, vm->platform->transport_count, vm->platform->pci,
-                                  machine_pci_has_high_window(vm), vm->config->device_count};
+                                  machine_pci_has_high_window(vm), vm->config->device_count,
+                                  vm->config->serial == VM_SERIAL_COM2, vm->config->vga};
     struct guest_module modules[VM_MODULES_MAX];
     struct boot_request request = {
         .mem = &vm->mem,
@@ -43,6 +44,7 @@ int machine_load_images(struct vm *vm, const struct boot_info *boot)
         .entry_mode = config->entry == VM_ENTRY_REAL ? BOOT_ENTRY_REAL : BOOT_ENTRY_PROTECTED,
         .start = &vm->start,
         .pause = control_yield,
+        .has_vga = config->vga,
     };
     const char *why;
 

@@ -29,10 +29,21 @@ void machine_free_vcpus(struct vm *vm);
 /* machine_devices.c. The vCPUs are there. */
 void machine_make_devices(struct vm *vm);
 MUST_CHECK int machine_make_pci(struct vm *vm);
+void machine_set_isa_line(void *platform, unsigned input, bool level);
 
 /* Every device is there: each of their timers is under the lock of its device from now on, or is cancelled. */
 void machine_lock_timers(struct vm *vm);
 void machine_cancel_timers(struct vm *vm);
+
+/* machine_legacy.c: serial= and vga=. Its vCPUs and its memory are there. */
+MUST_CHECK int machine_make_legacy(struct vm *vm);
+/* Nothing of it interrupts vm any more. sched_synchronize() before vm is freed. */
+void machine_take_legacy_back(struct vm *vm);
+/* Who has the VGA; NULL: nobody. */
+const struct vm *machine_vga_owner(void);
+/* A VM was given a display: the hypervisor writes there no more, by what main.c says how. */
+void machine_release_screen(void);
+extern void (*machine_leave_screen)(void);
 
 /* machine_virtio.c */
 MUST_CHECK int machine_make_virtio(struct vm *vm, const struct boot_info *boot, struct random *random);

@@ -17,6 +17,7 @@
 #include "kernel/log.h"
 #include "kernel/machine.h"
 #include "kernel/machine_function.h"
+#include "kernel/machine_parts.h"
 #include "kernel/shell.h"
 
 #define HIGH_BAR_BYTES MIB(64) /* from here on a 64-bit BAR lies above 4 GiB */
@@ -59,6 +60,8 @@ static const char *why_not(const struct pci_function *f)
         return "the IOMMU cannot tell it from its neighbours";
     if (is_given(f))
         return "another VM has it";
+    if (f->base_class == PCI_CLASS_DISPLAY && machine_vga_owner())
+        return "a VM has the VGA";
     return NULL;
 }
 
@@ -268,6 +271,8 @@ static int give(struct vm *vm, struct pci_address address)
     error = pci_visit_requesters(f, attach_requester, &a);
     if (error)
         return refuse(vm, address, attach_error(error));
+    if (f->base_class == PCI_CLASS_DISPLAY)
+        machine_release_screen();
     machine_function_start(pci->bus.functions[pci->bus.count - 1]);
     log_info("pci", PCI_ADDRESS_FORMAT " is %s's 00:%02x.0", PCI_ADDRESS_ARGS(address), vm->name, number);
     return 0;

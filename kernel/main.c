@@ -41,6 +41,7 @@
 #include "kernel/machine.h"
 #include "kernel/machine_audit.h"
 #include "kernel/machine_net.h"
+#include "kernel/machine_parts.h"
 #include "kernel/machine_pci.h"
 #include "kernel/manager.h"
 #include "kernel/memmap.h"
@@ -407,6 +408,18 @@ static void draw_at_once(void)
     terminal_defer(screen.terminal, NULL);
 }
 
+/* The control thread, which draws, too. */
+static void leave_screen(void)
+{
+    if (!screen.terminal)
+        return;
+    log_info("screen", "this screen is a VM's from here on");
+    while (draw_screen())
+        ;
+    console_remove_sink(&screen.chardev);
+    screen.move(NULL);
+}
+
 static void defer_screen(void)
 {
     if (!screen.terminal)
@@ -419,6 +432,7 @@ static void defer_screen(void)
 static NORETURN void control_main(void)
 {
     defer_screen();
+    machine_leave_screen = leave_screen;
     timer_init(&shell_timer, shell_timer_fired, NULL);
     shell_init();
     machine_pci_init();

@@ -39,6 +39,8 @@ static const struct config_choice entry_choices[] = {
 static const struct config_choice memory_map_choices[] = {
     {"remap", VM_MEMORY_MAP_REMAP}, {"identity", VM_MEMORY_MAP_IDENTITY}, {NULL, 0}};
 
+static const struct config_choice serial_choices[] = {{"COM2", VM_SERIAL_COM2}, {NULL, 0}};
+
 static const struct config_choice console_choices[] = {
     {"serial", VM_CONSOLE_SERIAL}, {"virtio", VM_CONSOLE_VIRTIO}, {"none", 0}, {NULL, 0}};
 
@@ -73,6 +75,8 @@ static const struct config_key kernel_keys[] = {
     {"entry_point", CONFIG_ADDRESS,  AT(entry_point), 0, LOAD_MAX, NULL, "where a flat image starts"},
     {"memory_map",  CONFIG_CHOICE,   AT(memory_map),  0, 0, memory_map_choices, "RAM at its host addresses or remapped"},
     {"devices",     CONFIG_TEXT,     AT(devices_text), 0, VM_DEVICES_TEXT_MAX, NULL, "PCI functions that it gets, such as 00:03.0,01:00.0"},
+    {"serial",      CONFIG_CHOICE,   AT(serial),      0, 0, serial_choices, "a serial port of the machine that it gets"},
+    {"vga",         CONFIG_FLAG,     AT(vga),         0, 1, NULL, "it gets the machine's VGA"},
     {"console",     CONFIG_CHOICES,  AT(consoles),    0, 0, console_choices, "guest consoles to show"},
 };
 #undef AT

@@ -45,6 +45,7 @@ enum vm_format {
 
 enum vm_entry_mode { VM_ENTRY_ANY, VM_ENTRY_REAL, VM_ENTRY_PROTECTED }; /* ANY: not given */
 enum vm_restart { VM_RESTART_NEVER, VM_RESTART_ON_CRASH, VM_RESTART_ALWAYS };
+enum vm_serial { VM_SERIAL_NONE, VM_SERIAL_COM2 };
 enum vm_memory_map { VM_MEMORY_MAP_REMAP, VM_MEMORY_MAP_IDENTITY };
 
 /* Which of the guest's consoles appear on ours. */
@@ -119,6 +120,8 @@ struct vm_config {
     bool free_page_reporting; /* and is asked to do so with what it does not use */
     unsigned consoles; /* VM_CONSOLE_* bits */
     enum vm_memory_map memory_map;
+    enum vm_serial serial; /* the machine's serial port that is the VM's alone */
+    bool vga;              /* likewise the machine's VGA: its memory below 1 MiB, and its ports */
 
     /* VM_FORMAT_FLAT only; vm_config_check fills in what was not given. */
     uint64_t load;

@@ -83,12 +83,20 @@ static void check_balloon(struct vm_config *vm)
 {
     if (vm->balloon && vm->device_count > 0)
         vm_config_refuse(vm, "balloon: not for a VM that has devices");
+    if (vm->balloon && vm->vga)
+        vm_config_refuse(vm, "balloon: not for a VM that has the VGA, whose memory is no RAM to give back");
+}
+
+static void check_vga(struct vm_config *vm)
+{
+    if (vm->vga && vm->memory < VM_MEMORY_MIN)
+        vm_config_refuse(vm, "vga: needs 1M of memory");
 }
 
 void vm_config_check(struct vm_config_set *set)
 {
     static void (*const checks[])(struct vm_config * vm) = {
-        check_kernel, check_memory, check_initrd, check_modules, check_disk_ids, check_flat, check_balloon,
+        check_kernel, check_memory, check_initrd, check_modules, check_disk_ids, check_flat, check_balloon, check_vga,
         vm_config_read_devices,
     };
 

@@ -223,6 +223,8 @@ SETTINGS = {
     "entry_point": _address,
     "console": _consoles,
     "devices": _devices,
+    "serial": _one_of("COM2"),
+    "vga": _boolean,
     "memory_map": _one_of("remap", "identity"),
 }
 NET_SETTINGS = {

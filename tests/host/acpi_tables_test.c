@@ -33,7 +33,8 @@ static int tear_down(void **state)
 static void build(unsigned vcpus, unsigned virtios)
 {
     struct acpi_request request = {
-        .vcpu_count = vcpus, .virtio_count = virtios, .has_pci = true, .has_high_pci = true, .pci_pins = 2};
+        .vcpu_count = vcpus, .virtio_count = virtios, .has_pci = true, .has_high_pci = true, .pci_pins = 2,
+        .has_com2 = true};
     gpa_t at;
 
     assert_int_equal(acpi_tables_build(&request, &guest.mem, &at), 0);
@@ -171,9 +172,9 @@ static void madt_lists_every_cpu_and_one_ioapic(void **state)
 static void refuses_bad_requests(void **state)
 {
     static const struct acpi_request bad[] = {
-        {0, 1, false, false, 0}, {65, 1, false, false, 0}, {1, GUEST_VIRTIO_MAX + 1, false, false, 0},
-        {1, 1, true, false, GUEST_PCI_PINS + 1}};
-    struct acpi_request good = {1, 1, false, false, 0};
+        {0, 1, false, false, 0, false, false}, {65, 1, false, false, 0, false, false}, {1, GUEST_VIRTIO_MAX + 1, false, false, 0, false, false},
+        {1, 1, true, false, GUEST_PCI_PINS + 1, false, false}};
+    struct acpi_request good = {1, 1, false, false, 0, false, false};
     gpa_t at;
 
     (void)state;
@@ -295,6 +296,7 @@ static void dsdt_disassembles_to_what_was_meant(void)
         "Name (\\_S5, Package (0x04)",
         "Scope (\\_SB)",
         "Device (COM1)", "EisaId (\"PNP0501\")", "0x03F8,             // Range Minimum", "IRQNoFlags ()",
+        "Device (COM2)", "0x02F8,             // Range Minimum",
         "Device (RTC0)", "EisaId (\"PNP0B00\")",
         "Device (VR00)", "Name (_HID, \"LNRO0005\")", "Name (_CCA, One)",
         "0xD0000000,         // Address Base", "0x00000200,         // Address Length",

@@ -133,6 +133,21 @@ static void zero_page_says_what_the_loader_did(void **state)
         assert_int_equal(z[i], 0); /* past the header's own end */
 }
 
+static void a_guest_with_a_screen_is_told(void **state)
+{
+    const uint8_t *z;
+
+    (void)state;
+    guest.request.has_vga = true;
+    fake_guest_assert_loads(&guest);
+    z = zero_page();
+    assert_int_equal(z[0x06], 3);
+    assert_int_equal(z[0x07], 80);
+    assert_int_equal(z[0x0e], 25);
+    assert_int_equal(z[0x0f], 1);
+    assert_int_equal(get_le16(z + 0x10), 16);
+}
+
 static void e820_is_the_guests_memory(void **state)
 {
     static const uint64_t expected[][3] = {
@@ -348,6 +363,7 @@ int main(void)
         TEST(starts_in_long_mode_with_everything_mapped),
         TEST(zero_page_says_what_the_loader_did),
         TEST(a_header_of_the_future_does_not_spill_over),
+        TEST(a_guest_with_a_screen_is_told),
         TEST(e820_is_the_guests_memory),
         TEST(initrd_goes_high_below_its_limit),
         TEST(initrd_steps_below_the_kernel_when_it_must),

@@ -154,6 +154,41 @@ static bool is_intercepted(enum intercept_word word, uint32_t bits)
     return (vmcb->control.intercepts[word] & bits) == bits;
 }
 
+/* --- ports --- */
+
+static const uint8_t *port_map(void)
+{
+    return phys_to_virt(HPA(vmcb->control.iopm_base_pa));
+}
+
+/* Who was given none has the map that everybody has. */
+static void test_ports_are_passed_to_one_vcpu(void **state)
+{
+    const uint8_t *common;
+
+    (void)state;
+    begin();
+    common = port_map();
+    svm_ops.pass_ports(vcpu, 0x2f8, 8, true);
+    assert_int_equal(common[0x2f8 / 8], 0xff);
+    assert_int_equal(svm_ops.own_ports(vcpu), 0);
+    svm_ops.pass_ports(vcpu, 0x2f8, 8, true);
+    assert_int_equal(svm_ops.own_ports(vcpu), 0); /* for the next ones: it has it already */
+    svm_ops.pass_ports(vcpu, 0x3c4, 2, true);
+    svm_ops.vcpu_reset(vcpu, real_mode());
+    assert_ptr_not_equal(port_map(), common);
+    assert_int_equal(port_map()[0x2f8 / 8], 0);
+    assert_int_equal(port_map()[0x2f8 / 8 - 1], 0xff);
+    assert_int_equal(port_map()[0x300 / 8], 0xff);
+    assert_int_equal(port_map()[0x3c0 / 8], 0xcf);
+    assert_int_equal(port_map()[65536 / 8], 0xff); /* accesses that run over the end */
+    svm_ops.pass_ports(vcpu, 0xffff, 1, true);
+    assert_int_equal(port_map()[65535 / 8], 0x7f);
+    svm_ops.pass_ports(vcpu, 0x2f8, 8, false);
+    assert_int_equal(port_map()[0x2f8 / 8], 0xff);
+    assert_int_equal(common[0x2f8 / 8], 0xff);
+}
+
 /* --- the VMCB --- */
 
 static void test_what_vmrun_checks(void **state)
@@ -894,6 +929,7 @@ int main(void)
         TEST(test_int1_is_a_trap),
         TEST(test_the_tpr_is_one_register),
         TEST(test_cr8_is_not_written_under_a_window),
+        TEST(test_ports_are_passed_to_one_vcpu),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

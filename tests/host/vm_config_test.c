@@ -42,7 +42,7 @@ static void a_vm_with_everything(void **state)
     (void)state;
     add_ok("vm=web role=kernel format=linux \"cmdline=console=ttyS0 root=/dev/vda\" memory=256M "
            "vcpus=2 cpus=1,2 weight=200 cap=150 restart=on-crash debug_exit=1 memory_map=identity "
-           "console=serial");
+           "serial=COM2 vga=1 console=serial");
     add_ok("vm=web role=initrd");
     add_ok("vm=web role=disk mode=ro id=root");
     add_ok("mode=rw role=disk id=\"scratch disk\" vm=web");
@@ -63,6 +63,8 @@ static void a_vm_with_everything(void **state)
     assert_int_equal(vm->restart, VM_RESTART_ON_CRASH);
     assert_true(vm->debug_exit);
     assert_int_equal(vm->memory_map, VM_MEMORY_MAP_IDENTITY);
+    assert_int_equal(vm->serial, VM_SERIAL_COM2);
+    assert_true(vm->vga);
     assert_int_equal(vm->consoles, VM_CONSOLE_SERIAL);
     assert_int_equal(vm->disk_count, 3);
     assert_int_equal(vm->disks[0].image, 2);
@@ -465,6 +467,26 @@ static void bad_regions_say_what_was_expected(void **state)
     }
 }
 
+static void legacy_hardware_has_conditions(void **state)
+{
+    static const struct {
+        const char *line, *why;
+    } bad[] = {
+        {"vm=a role=kernel memory=16M serial=COM1", "COM1"},
+        {"vm=a role=kernel memory=16M vga=1 balloon=1", "no RAM to give back"},
+        {"vm=a role=kernel format=flat memory=64K vga=1", "vga: needs 1M"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        set_up(NULL);
+        (void)!add(bad[i].line);
+        vm_config_check(&set);
+        assert_true(vms[0].refused);
+        assert_non_null(strstr(vms[0].reason.text, bad[i].why));
+    }
+}
+
 static void devices_are_read(void **state)
 {
     struct vm_config vm = {.devices_text = "00:03.0,0001:fF:1f.7"};
@@ -531,6 +553,7 @@ int main(void)
         TEST(bad_cards_say_what_was_expected),
         TEST(a_region_is_read),
         TEST(bad_regions_say_what_was_expected),
+        TEST(legacy_hardware_has_conditions),
         TEST(devices_are_read),
         TEST(bad_devices_say_what_was_expected),
     };

@@ -55,6 +55,8 @@ MISTAKES = [
     (GOOD + "load = 0x1000\n", 4, "load: only for format"),
     (GOOD + 'cmdline = "a\\nb"\n', 4, "cmdline: has a control character"),
     (GOOD + f"cmdline = '{'x' * 2048}'\n", 4, "cmdline: is longer than 2047"),
+    (GOOD + "serial = 'COM1'\n", 4, "serial: expected one of COM2"),
+    (GOOD + "vga = 1\n", 4, "vga: expected true or false"),
     (GOOD + "devices = []\n", 4, "devices: expected a list of 1 to 8"),
     (GOOD + "nets = [{ vlan = 1 }]\n", 4, "nets: has no switch"),
     (GOOD + "nets = [{ switch = 'lan 0' }]\n", 4, "switch: expected a name of"),

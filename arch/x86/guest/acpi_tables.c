@@ -206,7 +206,7 @@ static const struct isa_device {
 } isa_devices[] = {
     {"COM1", "PNP0501", 0x3f8, 8, 4},
     {"RTC0", "PNP0B00", 0x70, 2, 8},
-};
+}, com2 = {"COM2", "PNP0501", 0x2f8, 8, 3};
 
 static void put_isa_device(struct aml *a, const struct isa_device *device)
 {
@@ -219,6 +219,8 @@ static void put_isa_device(struct aml *a, const struct isa_device *device)
     aml_resource_end(&resources);
     aml_name(a, "_HID");
     aml_eisa_id(a, device->hid);
+    aml_name(a, "_UID"); /* there may be two of a kind */
+    aml_integer(a, device->port);
     aml_name(a, "_CRS");
     aml_buffer(a, &resources);
     aml_end(a, begin);
@@ -312,6 +314,8 @@ static uint32_t build_dsdt(struct table_area *area, const struct acpi_request *r
     scope = aml_scope_begin(a, "\\_SB_");
     for (unsigned i = 0; i < ARRAY_SIZE(isa_devices); i++)
         put_isa_device(a, &isa_devices[i]);
+    if (request->has_com2)
+        put_isa_device(a, &com2);
     for (unsigned n = 0; n < request->virtio_count; n++)
         put_virtio_device(a, n);
     if (request->has_pci)
@@ -338,7 +342,7 @@ static struct acpi_gas io_register(uint16_t port, uint8_t bytes, uint8_t access)
 }
 
 /* No SMI command port: the guest is in ACPI mode from the start, and has no other. */
-static uint32_t build_fadt(struct table_area *area, uint32_t facs, uint32_t dsdt)
+static uint32_t build_fadt(struct table_area *area, uint32_t facs, uint32_t dsdt, bool has_vga)
 {
     struct acpi_fadt *f = table_begin(area, "FACP", 5, sizeof *f);
 
@@ -358,7 +362,7 @@ static uint32_t build_fadt(struct table_area *area, uint32_t facs, uint32_t dsdt
     f->p_lvl2_lat = P_LVL2_LAT_NONE;
     f->p_lvl3_lat = P_LVL3_LAT_NONE;
     f->century = GUEST_RTC_CENTURY;
-    f->iapc_boot_arch = BOOT_ARCH_LEGACY_DEVICES | BOOT_ARCH_NO_VGA;
+    f->iapc_boot_arch = BOOT_ARCH_LEGACY_DEVICES | (has_vga ? 0 : BOOT_ARCH_NO_VGA);
     f->flags = FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_FIX_RTC | FADT_RESET_REG_SUP;
     f->reset_reg = io_register(GUEST_RESET_PORT, 1, GAS_BYTE);
     f->reset_value = GUEST_RESET_VALUE;
@@ -445,7 +449,7 @@ int acpi_tables_build(const struct acpi_request *request, const struct guest_mem
     root = area_take(&area, sizeof *root);
     facs = build_facs(&area);
     dsdt = build_dsdt(&area, request);
-    tables[0] = build_fadt(&area, facs, dsdt);
+    tables[0] = build_fadt(&area, facs, dsdt, request->has_vga);
     tables[1] = build_madt(&area, request->vcpu_count);
     rsdt = build_rsdt(&area, tables, ARRAY_SIZE(tables));
     xsdt = build_xsdt(&area, tables, ARRAY_SIZE(tables));

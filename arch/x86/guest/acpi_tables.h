@@ -15,6 +15,7 @@ struct acpi_request {
     unsigned virtio_count; /* up to GUEST_VIRTIO_MAX */
     bool has_pci, has_high_pci; /* a host bridge, and its window above 4 GiB */
     unsigned pci_pins;          /* its first devices, from 1, that may have one; up to GUEST_PCI_PINS */
+    bool has_com2, has_vga;     /* the machine's own */
 };
 
 /*

@@ -40,6 +40,7 @@ struct boot_request {
     gpa_t entry;
     enum boot_entry_mode entry_mode;
     gpa_t acpi_rsdp; /* 0: none */
+    bool has_vga;    /* in text mode, as a PC starts */
     struct vcpu_start *start;
     void (*pause)(void); /* called now and then in long copies; NULL: nobody needs that */
 };

@@ -32,6 +32,11 @@
 #define HEADER_END_MAX  0x290u /* the zero page's next field */
 
 /* Fields that only the zero page has. */
+#define SCREEN_MODE      0x006u
+#define SCREEN_COLUMNS   0x007u
+#define SCREEN_LINES     0x00eu
+#define SCREEN_IS_VGA    0x00fu
+#define SCREEN_POINTS    0x010u /* of a character's height */
 #define ACPI_RSDP_ADDR   0x070u
 #define E820_ENTRIES     0x1e8u
 #define E820_TABLE       0x2d0u
@@ -45,6 +50,7 @@
 #define ENTRY_64         0x200u
 #define LOADER_UNDEFINED 0xffu
 #define VID_MODE_NORMAL  0xffffu
+#define VGA_MODE_TEXT    3u
 
 /* What the setup header says, checked. */
 struct linux_kernel {
@@ -163,7 +169,16 @@ static void fill_e820(uint8_t *zero_page, const struct guest_memory_map *map)
     zero_page[E820_ENTRIES] = (uint8_t)map->count;
 }
 
-/* screen_info stays zero: there is no screen. */
+/* Linux, "struct screen_info": 80 columns and 25 lines of VGA text. All zero: there is no screen. */
+static void fill_screen(uint8_t *zero_page)
+{
+    zero_page[SCREEN_MODE] = VGA_MODE_TEXT;
+    zero_page[SCREEN_COLUMNS] = 80;
+    zero_page[SCREEN_LINES] = 25;
+    zero_page[SCREEN_IS_VGA] = 1;
+    zero_page[SCREEN_POINTS] = 16;
+}
+
 static bool place_zero_page(struct boot_job *job, const struct linux_kernel *k,
                             struct linux_pieces *p)
 {
@@ -181,6 +196,8 @@ static bool place_zero_page(struct boot_job *job, const struct linux_kernel *k,
     put_le64(zero_page + SETUP_DATA, 0);
     put_le64(zero_page + ACPI_RSDP_ADDR, job->request->acpi_rsdp.value);
     fill_e820(zero_page, &job->map);
+    if (job->request->has_vga)
+        fill_screen(zero_page);
     return true;
 }
 

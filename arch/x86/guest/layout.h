@@ -19,6 +19,8 @@
 #define GUEST_BIOS_BASE          0xe0000u /* the ACPI tables are here: guests scan it for the RSDP */
 #define GUEST_BIOS_BYTES         0x20000u
 #define GUEST_EXTENDED_BASE      0x100000u
+#define GUEST_VGA_BASE           0xa0000u /* the machine's, for a guest that has its VGA; else RAM as any */
+#define GUEST_VGA_BYTES          0x20000u
 #define GUEST_HOLE_BASE          0xc0000000u
 #define GUEST_HOLE_END           0x100000000u
 #define GUEST_RAM_BYTES_MIN      MIB(1)

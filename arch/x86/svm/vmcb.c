@@ -77,8 +77,11 @@ int vmcb_make_permission_maps(void)
 int vmcb_make_port_map(struct vcpu *vcpu)
 {
     struct svm_vcpu *v = svm_of(vcpu);
-    int error = v->iopm.value ? 0 : page_alloc(IOPM_ORDER, &v->iopm);
+    int error;
 
+    if (v->iopm.value)
+        return 0; /* and some ports may be passed already */
+    error = page_alloc(IOPM_ORDER, &v->iopm);
     if (!error)
         memset(phys_to_virt(v->iopm), 0xff, PAGE_SIZE << IOPM_ORDER);
     return error;
