@@ -108,8 +108,11 @@ static void set_guest_message(struct machine_message *m, const struct pci_messag
     __atomic_store_n(&m->guest, is_interrupt ? GUEST_MESSAGE(message->address, message->data) : 0, __ATOMIC_RELAXED);
 }
 
-static void complain(const struct machine_function *f)
+static void complain(struct machine_function *f)
 {
+    if (f->has_complained)
+        return;
+    f->has_complained = true;
     log_warn("pci", PCI_ADDRESS_FORMAT ": no room for its interrupt", PCI_ADDRESS_ARGS(f->host->address));
 }
 

@@ -43,6 +43,7 @@ struct machine_function {
     struct pci_msix_entry *entries;
     struct machine_pin pin;
     bool is_silenced;                /* it may not be bus master any more */
+    bool has_complained;             /* that there is no room for its interrupts */
     unsigned mappings;               /* of its memory, so far */
     struct machine_function *next;
 };

@@ -18,6 +18,7 @@
 #include "kernel/machine.h"
 #include "kernel/machine_function.h"
 #include "kernel/machine_parts.h"
+#include "kernel/machine_ranges.h"
 #include "kernel/shell.h"
 
 #define HIGH_BAR_BYTES MIB(64) /* from here on a 64-bit BAR lies above 4 GiB */
@@ -46,6 +47,33 @@ static bool is_given(const struct pci_function *f)
     return machine_function_find(f->address) != NULL;
 }
 
+/* NULL: nobody's but its own. The line says where, for who has to find out which of the two is wrong. */
+static const char *bar_owner(const struct pci_bar *bar)
+{
+    const char *owner = bar->kind == PCI_BAR_PORTS ? machine_ports_owner(bar->address, bar->size)
+                                                   : machine_memory_owner(HPA(bar->address), bar->size);
+
+    return owner ? owner : pci_find_overlap(bar) ? "another function" : NULL;
+}
+
+/* Those that a guest would not get at all do not matter. */
+static bool has_false_bar(const struct pci_function *f)
+{
+    for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
+        const struct pci_bar *bar = &f->bars[i];
+        bool is_hidden = bar->kind == PCI_BAR_NONE ||
+                         (bar->kind == PCI_BAR_PORTS && bar->address < GUEST_PCI_PORTS_BASE);
+        const char *owner = is_hidden ? NULL : bar_owner(bar);
+
+        if (!owner)
+            continue;
+        log_warn("pci", PCI_ADDRESS_FORMAT ": register %u says %#lx, where %s is", PCI_ADDRESS_ARGS(f->address), i,
+                 bar->address, owner);
+        return true;
+    }
+    return false;
+}
+
 static const char *why_not(const struct pci_function *f)
 {
     if (!f)
@@ -62,6 +90,8 @@ static const char *why_not(const struct pci_function *f)
         return "another VM has it";
     if (f->base_class == PCI_CLASS_DISPLAY && machine_vga_owner())
         return "a VM has the VGA";
+    if (has_false_bar(f))
+        return "its registers say that they are where something else is";
     return NULL;
 }
 

@@ -42,6 +42,7 @@
 #include "kernel/machine_audit.h"
 #include "kernel/machine_net.h"
 #include "kernel/machine_parts.h"
+#include "kernel/machine_ranges.h"
 #include "kernel/machine_pci.h"
 #include "kernel/manager.h"
 #include "kernel/memmap.h"
@@ -202,6 +203,7 @@ static void read_firmware_tables(void)
 
     if (acpi_parse(&source, &acpi) != 0)
         log_warn("acpi", "no ACPI tables: one CPU, no power control");
+    machine_ranges_init(&memory, &acpi);
 }
 
 static void use_engine(const struct engine *engine)

@@ -64,6 +64,12 @@ const struct pci_function *pci_find(struct pci_address address); /* NULL: there 
 /* Works before pci_scan(): the buses below a bridge; false: it is none, or they make no sense. */
 bool pci_bridge_buses(struct pci_address bridge, uint8_t *secondary, uint8_t *subordinate);
 
+/*
+ * A function that answers at addresses of this BAR by another one; NULL: none. Firmware gives each BAR its own, so that one
+ * of the two does not tell the truth.
+ */
+const struct pci_function *pci_find_overlap(const struct pci_bar *bar);
+
 /* Is there an endpoint in the function's group that is not the function itself? */
 bool pci_shares_group(const struct pci_function *f);
 

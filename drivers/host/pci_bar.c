@@ -96,3 +96,33 @@ void pci_read_bars(struct pci_function *f)
     read_rom(f, f->is_bridge ? PCI_BRIDGE_ROM : PCI_ROM);
     pci_config_write(f->address, PCI_COMMAND, 2, command);
 }
+
+/* --- overlaps --- */
+
+/* What a function does not decode is where somebody left it. */
+static bool answers(const struct pci_function *f, bool is_ports)
+{
+    return pci_read16(f, PCI_COMMAND) & (is_ports ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
+}
+
+static bool has_overlap(const struct pci_function *f, const struct pci_bar *bar)
+{
+    bool is_ports = bar->kind == PCI_BAR_PORTS;
+
+    for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
+        const struct pci_bar *other = &f->bars[i];
+
+        if (other != bar && other->kind != PCI_BAR_NONE && (other->kind == PCI_BAR_PORTS) == is_ports &&
+            ranges_overlap(other->address, other->size, bar->address, bar->size) && answers(f, is_ports))
+            return true;
+    }
+    return false;
+}
+
+const struct pci_function *pci_find_overlap(const struct pci_bar *bar)
+{
+    for (unsigned i = 0; i < pci_count(); i++)
+        if (has_overlap(pci_at(i), bar))
+            return pci_at(i);
+    return NULL;
+}

@@ -38,6 +38,8 @@ REAL_sched_test := kernel/sched.c
 REAL_manager_test := kernel/manager.c
 REAL_run_loop_test := kernel/vcpu.c
 REAL_shell_test := kernel/machine_net.c
+REAL_machine_ranges_test := kernel/machine_ranges.c
+REAL_machine_bar_test := kernel/machine_bar.c
 
 # $(1) flavour
 define host_rules

@@ -329,6 +329,30 @@ static void what_is_not_probed(void **state)
     assert_int_equal(find(0, 0, 0)->bars[0].kind, PCI_BAR_NONE);
 }
 
+/* A function that says that its registers are where another's are: one of them lies. */
+static void ranges_that_are_anothers(void **state)
+{
+    struct config *other = add(0, 4, 0, 0x0200);
+
+    (void)state;
+    set_bar(add(0, 3, 0, 0x0200), PCI_BAR0, 0xfebc0000, 0xfffe0000);
+    set_bar(&spaces[0][pci_devfn(3, 0)], PCI_BAR0 + 4, 0xc041, 0x0000ffe0);
+    set_bar(other, PCI_BAR0 + 8, 0xfebd0000, 0xffff0000);
+    set_bar(other, PCI_BAR0 + 12, 0xfebe0000, 0xffff0000);
+    set_bar(other, PCI_BAR0 + 16, 0xc001, 0x0000ff80);
+    pci_scan();
+    assert_ptr_equal(pci_find_overlap(&find(0, 3, 0)->bars[0]), find(0, 4, 0));
+    assert_ptr_equal(pci_find_overlap(&find(0, 4, 0)->bars[2]), find(0, 3, 0));
+    assert_null(pci_find_overlap(&find(0, 4, 0)->bars[3]));
+    assert_ptr_equal(pci_find_overlap(&find(0, 3, 0)->bars[1]), find(0, 4, 0));
+    other->bytes[PCI_COMMAND] = PCI_COMMAND_MEMORY; /* its ports are not decoded */
+    assert_null(pci_find_overlap(&find(0, 3, 0)->bars[1]));
+    assert_ptr_equal(pci_find_overlap(&find(0, 3, 0)->bars[0]), find(0, 4, 0));
+    set_bar(other, PCI_BAR0 + 12, 0xfebd0000, 0xffff0000); /* its own: also */
+    pci_scan();
+    assert_non_null(pci_find_overlap(&find(0, 4, 0)->bars[3]));
+}
+
 /* --- groups --- */
 
 #define ACS_ALL 0x1f
@@ -536,6 +560,7 @@ int main(void)
         TEST(ranges_of_every_kind),
         TEST(ranges_that_make_no_sense),
         TEST(what_is_not_probed),
+        TEST(ranges_that_are_anothers),
         TEST(what_isolates_and_what_does_not),
         TEST(behind_a_switch),
         TEST(functions_that_say_that_they_are_apart),
