@@ -12,12 +12,29 @@ LINUX_MODULES := virtio_ring virtio virtio_mmio virtio_console virtio_blk failov
 # Room for the file system and the 8 MiB of the disk test.
 LINUX_DISK_MIB := 16
 
-.PHONY: guest-linux
+# The kernel for PCs, because the cloud's has no drivers of what a PC has: for tests of passthrough only.
+LINUX_PC_BUILD   := build/linux-pc
+LINUX_PC_FILES   := $(addprefix $(LINUX_PC_BUILD)/,vmlinux initramfs.zst)
+LINUX_PC_MODULES := e1000 e1000e scsi_common scsi_mod libata libahci ahci crct10dif_common crc-t10dif crc64 crc64-rocksoft \
+                    t10-pi sd_mod crc16 crc32c_generic mbcache jbd2 ext4
+
+.PHONY: guest-linux guest-linux-pc
 guest-linux: $(LINUX_FILES)
 	@:
+guest-linux-pc: $(LINUX_PC_FILES)
+	@:
+
+$(LINUX_PC_BUILD)/vmlinuz: $(LINUX_RECIPES)/fetch $(LINUX_RECIPES)/linux.mk
+	$(Q)$< linux-image-amd64 $(LINUX_PC_BUILD) $(LINUX_PC_MODULES)
+
+$(LINUX_PC_BUILD)/vmlinux: $(LINUX_RECIPES)/extract-vmlinux $(LINUX_PC_BUILD)/vmlinuz
+	$(Q)$^ $@
+
+$(LINUX_PC_BUILD)/initramfs.zst: $(LINUX_RECIPES)/make-initramfs $(LINUX_RECIPES)/init $(LINUX_BUILD)/vsock $(LINUX_PC_BUILD)/vmlinuz
+	$(Q)$< $(LINUX_RECIPES)/init $(LINUX_BUILD)/vsock $(LINUX_PC_BUILD)/modules $@ $(LINUX_PC_MODULES)
 
 $(LINUX_BUILD)/vmlinuz: $(LINUX_RECIPES)/fetch $(LINUX_RECIPES)/linux.mk
-	$(Q)$< $(LINUX_BUILD) $(LINUX_MODULES) $(LAB_MODULES)
+	$(Q)$< linux-image-cloud-amd64 $(LINUX_BUILD) $(LINUX_MODULES) $(LAB_MODULES)
 
 $(LINUX_BUILD)/vmlinux: $(LINUX_RECIPES)/extract-vmlinux $(LINUX_BUILD)/vmlinuz
 	$(Q)$^ $@

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from ringmaster import TREE
 from ringmaster.machines import QemuTcg
-from vms import POWER_OFF, guest, linux, options, stopped
+from vms import POWER_OFF, guest, linux, linux_pc, options, stopped
 
 pytestmark = [pytest.mark.tcg, pytest.mark.slow]
 
@@ -209,3 +209,37 @@ def test_resets(boot):
                                 r"\[port\] GUEST: all checked", r"\[bare\] GUEST: all checked")
     machine.succeed()
     machine.absent(r"GUEST: FAILED|event=panic|iommu: .*refused|01:00\.0: nothing|does not answer")
+
+
+def pc(address, cmdline):
+    return linux_pc(cmdline, f'devices = ["{address}"]')
+
+
+E1000 = "{0},netdev=out,addr=8"
+AHCI = ("ich9-ahci,id=sata,addr=a", "ide-hd,drive=disk,bus=sata.0")
+
+
+@pytest.mark.parametrize("model,options", [("e1000", ""), ("e1000e", ""), ("e1000e", "pci=nomsi")],
+                         ids=["e1000", "e1000e", "e1000e-by-its-pin"])
+def test_a_pcs_network_card(boot, model, options):
+    """The 82540EM has no messages, and ports besides its memory; the 82574L has MSI-X."""
+    machine = boot(POWER_OFF + pc("00:08.0", f"{options} rm.test=pci-net ip=10.0.2.15/24 gateway=10.0.2.2"), memory=768,
+                   machine=machine_with(E1000.format(model), arguments=["-netdev", "user,id=out"]))
+    machine.expect(r"GUEST: network up, 10\.0\.2\.15/24")
+    machine.expect(r"GUEST: pins: [1-9]" if options or model == "e1000" else r"GUEST: messages: [1-9]")
+    machine.expect(r"GUEST: ping ok 10\.0\.2\.2")
+    machine.expect(stopped("linux", "shutdown"))
+    machine.succeed()
+    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|nobody cared|iommu: .*refused")
+
+
+def test_a_pcs_disk(boot, disk_image):
+    """AHCI has one message of the old kind, and no table of them."""
+    machine = boot(POWER_OFF + pc("00:0a.0", "rm.test=pci-disk disk=sda mib=16"), memory=768,
+                   machine=machine_with(*AHCI, drives=[("disk", disk_image)]))
+    machine.expect(r"GUEST: disk ok sha256=[0-9a-f]{64}$")
+    machine.expect(r"GUEST: messages: [1-9]")
+    machine.expect(r"GUEST: all ok")
+    machine.expect(stopped("linux", "shutdown"))
+    machine.succeed()
+    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*refused")

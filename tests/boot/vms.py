@@ -26,6 +26,18 @@ disks   = [{{ file = "build/linux/disk.img", mode = "cow", id = "test-disk" }}]
 """
 
 
+def linux_pc(cmdline, extra):
+    """Debian's kernel for PCs, which has drivers of what a PC has."""
+    return f"""
+[vm.linux]
+kernel  = "build/linux-pc/vmlinux"
+initrd  = "build/linux-pc/initramfs.zst"
+cmdline = "console=ttyS0 quiet cryptomgr.notests {cmdline}"
+memory  = "256M"
+{extra}
+"""
+
+
 def guest(name, image, extra=""):
     """A tiny guest out of build/guests; the debug exit port ends it."""
     return f"""
