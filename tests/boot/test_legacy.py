@@ -3,11 +3,9 @@
 works there, nobody else gets it meanwhile, and the hypervisor's lines are not on that screen any more."""
 
 import pytest
-from ringmaster.machines import QemuTcg
+from ringmaster.machines import Bochs, QemuTcg
 from screen import Monitor
 from vms import POWER_OFF, guest, linux, stopped
-
-pytestmark = [pytest.mark.tcg]
 
 COM2 = ("-chardev", "file,id=two,path=com2.log", "-device", "isa-serial,chardev=two,index=1")
 
@@ -22,26 +20,45 @@ def machine_with(*arguments, vga="std"):
     return Variant
 
 
+class BochsWithCom2(Bochs):
+    def bochsrc(self, serial, workdir):
+        return super().bochsrc(serial, workdir) + f"com2: enabled=1, mode=file, dev={workdir}/com2.log\n"
+
+
 def refused(name, why):
     return rf'^rm: event=vm-refused vm={name} why="{why}"'
 
 
-@pytest.mark.slow
-def test_com2_and_the_screen(boot):
-    machine = boot(linux(cmdline="console=ttyS0 rm.test=legacy", extra='serial = "COM2"\nvga = true'), memory=768,
-                   machine=machine_with(*COM2))
+LINUX = linux(cmdline="rm.test=legacy", extra='serial = "COM2"\nvga = true')
+
+
+def expect_com2(machine):
     machine.expect(r"legacy: COM2 is linux's")
     machine.expect(r"legacy: VGA is linux's")
     machine.expect(r"GUEST: COM2 ok, interrupts [1-9]")
     machine.expect(r"GUEST: screen ok")
-    with Monitor(machine.session) as monitor:
-        screen = monitor.vga_text()
-    assert "GUEST on the screen" in screen[0], screen
-    assert not any("Ringmaster" in line or "rm:" in line for line in screen), screen
     assert (machine.session.workdir / "com2.log").read_bytes().count(b"out of the guest") == 50
     machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|nobody cared")
 
 
+@pytest.mark.bochs
+@pytest.mark.slow
+def test_com2_by_vt_x(boot):
+    expect_com2(boot(LINUX, memory=512, machine=BochsWithCom2))
+
+
+@pytest.mark.tcg
+@pytest.mark.slow
+def test_com2_and_the_screen(boot):
+    machine = boot(LINUX, memory=768, machine=machine_with(*COM2))
+    expect_com2(machine)
+    with Monitor(machine.session) as monitor:
+        screen = monitor.vga_text()
+    assert "GUEST on the screen" in screen[0], screen
+    assert not any("Ringmaster" in line or "rm:" in line for line in screen), screen
+
+
+@pytest.mark.tcg
 def test_only_one_has_it(boot):
     """Until it is given back."""
     machine = boot(guest("one", "hello-multiboot.elf", extra='serial = "COM2"\nvga = true')
@@ -60,6 +77,7 @@ def test_only_one_has_it(boot):
     machine.absent(r"event=panic")
 
 
+@pytest.mark.tcg
 def test_what_is_not_there(boot):
     machine = boot(POWER_OFF + guest("one", "hello-multiboot.elf", extra='serial = "COM2"')
                    + guest("two", "hello-multiboot.elf", extra="vga = true"), machine=machine_with(vga="none"))

@@ -40,6 +40,7 @@ REAL_run_loop_test := kernel/vcpu.c
 REAL_shell_test := kernel/machine_net.c
 REAL_machine_ranges_test := kernel/machine_ranges.c
 REAL_machine_bar_test := kernel/machine_bar.c
+REAL_machine_pin_test := kernel/machine_pin.c
 
 # $(1) flavour
 define host_rules
