@@ -243,3 +243,12 @@ def test_a_pcs_disk(boot, disk_image):
     machine.expect(stopped("linux", "shutdown"))
     machine.succeed()
     machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*refused")
+
+
+def test_a_large_bar(boot):
+    """8 GiB of registers, above 4 GiB on the machine and in the guest."""
+    machine = boot(with_device("00:0c.0", ""), memory=768, machine=machine_with("pci-testdev,membar=8G,addr=c"))
+    machine.expect(r"GUEST: shell ready")
+    machine.send("cat /sys/bus/pci/devices/0000:00:01.0/resource\n")
+    machine.expect(r"0x0000004000000000 0x00000041ffffffff 0x0*[0-9a-f]+")
+    machine.absent(r"event=panic|its memory cannot be|Kernel panic|Call Trace")
