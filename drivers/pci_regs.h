@@ -13,6 +13,7 @@
 
 #define PCI_CONFIG_BYTES          256u
 #define PCI_EXTENDED_CONFIG_BYTES 4096u
+#define PCI_ECAM_BUS_BYTES        MIB(1)
 
 #define PCI_VENDOR_ID       0x00
 #define PCI_DEVICE_ID       0x02

@@ -10,7 +10,6 @@
 #include "kernel/memmap.h"
 
 #define HPET_BYTES       KIB(1)
-#define ECAM_BUS_BYTES   MIB(1)
 #define PC_PORTS         0x400u /* ISA's own */
 #define PCI_CONFIG_PORTS 8u
 #define BLOCK_PORTS      16u /* no block of the FADT that we know of is larger */
@@ -24,7 +23,7 @@ void machine_ranges_init(const struct memmap *memory, const struct acpi_info *ac
     tables = acpi;
 }
 
-static bool is_ram(hpa_t start, uint64_t size)
+bool machine_is_ram(hpa_t start, uint64_t size)
 {
     for (unsigned i = 0; i < map->count; i++) {
         const struct memmap_range *r = &map->ranges[i];
@@ -59,9 +58,9 @@ static bool is_configuration_space(hpa_t start, uint64_t size)
 {
     for (unsigned i = 0; i < tables->ecam_count; i++) {
         const struct acpi_ecam *e = &tables->ecams[i];
-        uint64_t base = e->base.value + e->first_bus * ECAM_BUS_BYTES;
+        uint64_t base = e->base.value + e->first_bus * PCI_ECAM_BUS_BYTES;
 
-        if (ranges_overlap(base, (e->last_bus - e->first_bus + 1u) * ECAM_BUS_BYTES, start.value, size))
+        if (ranges_overlap(base, (e->last_bus - e->first_bus + 1u) * PCI_ECAM_BUS_BYTES, start.value, size))
             return true;
     }
     return false;
@@ -76,7 +75,7 @@ static const struct {
     const char *name;
     bool (*is_there)(hpa_t start, uint64_t size);
 } owners[] = {
-    {"RAM", is_ram},
+    {"RAM", machine_is_ram},
     {"an interrupt controller", is_interrupt_controllers},
     {"an IOMMU", is_iommus},
     {"configuration space", is_configuration_space},

@@ -14,6 +14,9 @@ struct memmap;
 /* Both stay where they are. */
 void machine_ranges_init(const struct memmap *memory, const struct acpi_info *acpi);
 
+/* Is any of it RAM, or was it for firmware? */
+bool machine_is_ram(hpa_t start, uint64_t size);
+
 /* Whose it is, or part of it; NULL: nobody's that we know. */
 const char *machine_memory_owner(hpa_t start, uint64_t size);
 const char *machine_ports_owner(uint64_t start, uint64_t size);

@@ -242,6 +242,23 @@ static bool is_firmwares(struct pci_address device)
     return f && f->base_class == PCI_CLASS_SERIAL_BUS && f->sub_class == PCI_SUBCLASS_USB;
 }
 
+/* A window in RAM is a mistake of firmware's, and writes there would be ours. */
+static unsigned find_ecams(struct pci_ecam ecams[ACPI_ECAMS_MAX])
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < acpi.ecam_count; i++) {
+        const struct acpi_ecam *e = &acpi.ecams[i];
+        hpa_t first = HPA(e->base.value + e->first_bus * PCI_ECAM_BUS_BYTES);
+
+        if (machine_is_ram(first, (e->last_bus - e->first_bus + 1u) * PCI_ECAM_BUS_BYTES))
+            log_warn("pci", "MCFG: the window of segment %u lies in RAM: not used", e->segment);
+        else
+            ecams[count++] = (struct pci_ecam){e->base, e->segment, e->first_bus, e->last_bus};
+    }
+    return count;
+}
+
 /*
  * Before anything else, so that no device reaches what we build. Firmware is not called any more, and what it still
  * drives by itself is what it declared: the others may lose their right to do DMA now.
@@ -251,12 +268,7 @@ static void confine_devices(void)
     struct vtd_boot vtd = {&acpi, &memory, pci_bridge_buses, config.iommu != 0};
     struct pci_ecam ecams[ACPI_ECAMS_MAX];
 
-    for (unsigned i = 0; i < acpi.ecam_count; i++) {
-        const struct acpi_ecam *e = &acpi.ecams[i];
-
-        ecams[i] = (struct pci_ecam){e->base, e->segment, e->first_bus, e->last_bus};
-    }
-    pci_config_init(ecams, acpi.ecam_count);
+    pci_config_init(ecams, find_ecams(ecams));
     iommu_on_fault = machine_pci_on_fault;
     iommu_ops = vtd_start(&vtd);
     pci_scan();

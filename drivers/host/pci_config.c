@@ -11,7 +11,6 @@
 #include "kernel/lib/lock.h"
 #include "kernel/log.h"
 
-#define BUS_WINDOW_BYTES   MIB(1)
 #define FUNCTION_SHIFT     12
 #define CF8_FUNCTION_SHIFT 8
 #define CF8_BUS_SHIFT      16
@@ -48,11 +47,11 @@ static bool is_covered(const struct pci_ecam *ecam, uint16_t segment, uint8_t bu
 void pci_config_open_bus(uint16_t segment, uint8_t bus)
 {
     for (unsigned i = 0; i < segment_count; i++) {
-        hpa_t window = HPA(segments[i].ecam.base.value + bus * BUS_WINDOW_BYTES);
+        hpa_t window = HPA(segments[i].ecam.base.value + bus * PCI_ECAM_BUS_BYTES);
 
         if (!is_covered(&segments[i].ecam, segment, bus) || segments[i].buses[bus])
             continue;
-        segments[i].buses[bus] = arch_map_device(window, BUS_WINDOW_BYTES);
+        segments[i].buses[bus] = arch_map_device(window, PCI_ECAM_BUS_BYTES);
         if (!segments[i].buses[bus])
             log_warn("pci", "no memory for the window of bus %04x:%02x", segment, bus);
     }
