@@ -94,10 +94,10 @@ static int check_page(const struct pt_mapping *page, void *context)
 
 /* --- bitmaps --- */
 
-static bool may_pass(const struct vcpu *vcpu, enum passed what, uint32_t index)
+static bool may_pass(const struct audit *a, const struct vcpu *vcpu, enum passed what, uint32_t index)
 {
     if (what == PASSED_PORT)
-        return false;
+        return a->is_port_given && a->is_port_given(vcpu->vm, (uint16_t)index);
     return msr_may_pass(index, what == PASSED_MSR_WRITE) || vcpu_ops->serves_msr(vcpu, what, index);
 }
 
@@ -111,7 +111,7 @@ static void check_passed(void *context, enum passed what, uint32_t index)
     static const char *const names[] = {"port", "reading MSR", "writing MSR"};
     struct bitmaps *b = context;
 
-    if (!may_pass(b->vcpu, what, index))
+    if (!may_pass(b->audit, b->vcpu, what, index))
         violation(b->audit, "%s/%u: %s %#x makes no exit", b->vcpu->vm->name, b->vcpu->index, names[what], index);
 }
 

@@ -17,6 +17,7 @@ typedef bool audit_given_fn(const struct vm *vm, const struct pt_mapping *page);
 
 struct audit {
     audit_given_fn *is_given; /* NULL: nobody has any */
+    bool (*is_port_given)(const struct vm *vm, uint16_t port); /* likewise */
     void (*report)(void *context, const char *text); /* of a violation, the first few */
     void *context;
 

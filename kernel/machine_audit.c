@@ -4,6 +4,7 @@
 #include "kernel/audit.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
+#include "kernel/machine_parts.h"
 #include "kernel/machine_pci.h"
 #include "kernel/manager.h"
 #include "kernel/shared_memory.h"
@@ -32,8 +33,13 @@ static bool is_shared(const struct vm *vm, const struct pt_mapping *page)
 static bool is_given(const struct vm *vm, const struct pt_mapping *page)
 {
     if (page->attributes & PT_UNCACHED)
-        return machine_pci_is_own(vm, page->hpa, page->size);
+        return machine_pci_is_own(vm, page->hpa, page->size) || machine_legacy_owns_memory(vm, page->hpa, page->size);
     return is_shared(vm, page);
+}
+
+static bool is_port_given(const struct vm *vm, uint16_t port)
+{
+    return machine_pci_owns_port(vm, port) || machine_legacy_owns_port(vm, port);
 }
 
 static const struct vm *find_vm(const char *name)
@@ -75,7 +81,7 @@ static void audit_all(struct audit *a, bool hold)
 
 static bool run(char *line, void (*report)(void *context, const char *text), bool hold)
 {
-    struct audit a = {.is_given = is_given, .report = report};
+    struct audit a = {.is_given = is_given, .is_port_given = is_port_given, .report = report};
 
     if (audit_begin(&a) != 0) {
         report(NULL, "no memory for the audit");

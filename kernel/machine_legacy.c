@@ -182,3 +182,13 @@ void machine_take_legacy_back(struct vm *vm)
     if (vga_owner == vm)
         vga_owner = NULL;
 }
+
+bool machine_legacy_owns_port(const struct vm *vm, uint16_t port)
+{
+    return (vm == com2_owner && port - COM2_PORT < COM2_PORTS) || (vm == vga_owner && port - VGA_PORT < VGA_PORTS);
+}
+
+bool machine_legacy_owns_memory(const struct vm *vm, hpa_t hpa, uint64_t size)
+{
+    return vm == vga_owner && hpa.value >= GUEST_VGA_BASE && range_fits(hpa.value - GUEST_VGA_BASE, size, GUEST_VGA_BYTES);
+}

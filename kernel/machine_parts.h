@@ -41,6 +41,9 @@ MUST_CHECK int machine_make_legacy(struct vm *vm);
 void machine_take_legacy_back(struct vm *vm);
 /* Who has the VGA; NULL: nobody. */
 const struct vm *machine_vga_owner(void);
+/* Is the port, is all of that memory, a part of what vm was given of these? */
+bool machine_legacy_owns_port(const struct vm *vm, uint16_t port);
+bool machine_legacy_owns_memory(const struct vm *vm, hpa_t hpa, uint64_t size);
 /* A VM was given a display: the hypervisor writes there no more, by what main.c says how. */
 void machine_release_screen(void);
 extern void (*machine_leave_screen)(void);

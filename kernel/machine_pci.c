@@ -477,3 +477,16 @@ bool machine_pci_is_own(const struct vm *vm, hpa_t hpa, uint64_t size)
     }
     return false;
 }
+
+bool machine_pci_owns_port(const struct vm *vm, uint16_t port)
+{
+    for (unsigned i = 0; i < vm->config->device_count; i++) {
+        const struct pci_function *f = pci_find(vm->config->devices[i]);
+
+        for (unsigned bar = 0; f && bar < PCI_BARS_MAX; bar++)
+            if (f->bars[bar].kind == PCI_BAR_IO && port >= f->bars[bar].address &&
+                port - f->bars[bar].address < f->bars[bar].size)
+                return true;
+    }
+    return false;
+}

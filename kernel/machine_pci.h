@@ -41,6 +41,8 @@ void machine_pci_free(struct vm *vm);
 
 /* Is all of that the memory of a device that vm was given? By its description. */
 bool machine_pci_is_own(const struct vm *vm, hpa_t hpa, uint64_t size);
+/* Likewise a port. */
+bool machine_pci_owns_port(const struct vm *vm, uint16_t port);
 
 /* Any CPU: a device has done too often what it may not do. */
 void machine_pci_on_fault(const struct iommu_fault *fault);

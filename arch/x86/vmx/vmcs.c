@@ -78,8 +78,8 @@ static void write_pointers(struct vcpu *vcpu)
 
     vmwrite(VMCS_EPT_POINTER, v->eptp);
     vmwrite(VMCS_MSR_BITMAP, v->msr_bitmap.value);
-    vmwrite(VMCS_IO_BITMAP_A, vmx_io_bitmap.value);
-    vmwrite(VMCS_IO_BITMAP_B, vmx_io_bitmap.value);
+    vmwrite(VMCS_IO_BITMAP_A, v->io_bitmaps.value ? v->io_bitmaps.value : vmx_io_bitmap.value);
+    vmwrite(VMCS_IO_BITMAP_B, v->io_bitmaps.value ? v->io_bitmaps.value + PAGE_SIZE : vmx_io_bitmap.value);
     vmwrite(VMCS_TSC_OFFSET, vcpu->tsc_offset);
     if (vmx_has(CONTROL_PROC2, PROC2_ENABLE_VPID))
         vmwrite(VMCS_VPID, v->vpid);

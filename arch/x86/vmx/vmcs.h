@@ -10,6 +10,7 @@ struct vmx_vcpu {
     hpa_t vmcs;
     uint32_t *msr_bitmap_page; /* where the hypervisor sees msr_bitmap */
     hpa_t msr_bitmap, virtual_apic, apic_access;
+    hpa_t io_bitmaps; /* its own, A and behind it B; 0: vmx_io_bitmap is both */
     bool is_launched;
     uint16_t vpid;
     unsigned last_cpu; /* where it was loaded last; PCPU_MAX: nowhere */

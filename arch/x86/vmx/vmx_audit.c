@@ -28,15 +28,13 @@ static bool is_in_force(const struct vcpu *vcpu)
            v->eptp == ept_pointer(vcpu->vm->stage2->root, false);
 }
 
-/* Both pages are the same one, of the ports' lower and of their upper half. */
-static void visit_ports(void (*visit)(void *context, enum passed what, uint32_t index), void *context)
+/* A page of the bitmap, for the ports from first on. */
+static void visit_ports(hpa_t page, unsigned first, void (*visit)(void *context, enum passed what, uint32_t index), void *context)
 {
-    const uint8_t *bitmap = phys_to_virt(vmx_io_bitmap);
+    const uint8_t *bitmap = phys_to_virt(page);
 
-    for (unsigned port = 0; (port = next_open(bitmap, port, BITS_PER_PAGE)) < BITS_PER_PAGE; port++) {
-        visit(context, PASSED_PORT, port);
-        visit(context, PASSED_PORT, BITS_PER_PAGE + port);
-    }
+    for (unsigned port = 0; (port = next_open(bitmap, port, BITS_PER_PAGE)) < BITS_PER_PAGE; port++)
+        visit(context, PASSED_PORT, first + port);
 }
 
 uint64_t vmx_visit_passed(const struct vcpu *vcpu, void (*visit)(void *context, enum passed what, uint32_t index), void *context)
@@ -46,10 +44,12 @@ uint64_t vmx_visit_passed(const struct vcpu *vcpu, void (*visit)(void *context, 
         enum passed what;
     } parts[] = {{0, PASSED_MSR_READ}, {0xc0000000u, PASSED_MSR_READ}, {0, PASSED_MSR_WRITE}, {0xc0000000u, PASSED_MSR_WRITE}};
     const uint8_t *bitmap = phys_to_virt(vmx_of(vcpu)->msr_bitmap);
+    hpa_t own = vmx_of(vcpu)->io_bitmaps;
 
     if (!is_in_force(vcpu))
         return 0;
-    visit_ports(visit, context);
+    visit_ports(own.value ? own : vmx_io_bitmap, 0, visit, context);
+    visit_ports(own.value ? HPA(own.value + PAGE_SIZE) : vmx_io_bitmap, BITS_PER_PAGE, visit, context);
     for (unsigned i = 0; (i = next_open(bitmap, i, BITS_PER_PAGE)) < BITS_PER_PAGE; i++)
         visit(context, parts[i / MSRS].what, parts[i / MSRS].first + i % MSRS);
     return 3 * BITS_PER_PAGE;

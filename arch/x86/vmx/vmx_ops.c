@@ -61,9 +61,12 @@ static int alloc_region(hpa_t *region)
     return error;
 }
 
+/* A vCPU's own: A, B, and behind them what Bochs reads (see below). */
+#define IO_BITMAPS_ORDER 2u
+
 /*
- * Full of ones, so that every port exits: both bitmaps of every vCPU. (Bochs reads a byte beyond the end for the last
- * ports, and takes it for an APIC access if that page follows: it does not, as the VMXON region does.)
+ * Full of ones, so that every port exits: both bitmaps of every vCPU that has none of its own. (Bochs reads a byte beyond
+ * the end for the last ports, and takes it for an APIC access if that page follows: it does not, as the VMXON region does.)
  */
 hpa_t vmx_io_bitmap;
 
@@ -167,6 +170,8 @@ static COLD void vmx_vcpu_destroy(struct vcpu *vcpu)
             page_free(*vcpu_page(v, i), PAGE_ORDER_4K);
     if (vcpu->index == 0 && v->apic_access.value)
         page_free(v->apic_access, PAGE_ORDER_4K);
+    if (v->io_bitmaps.value)
+        page_free(v->io_bitmaps, IO_BITMAPS_ORDER);
     if (v->vpid)
         free_vpid(v->vpid);
     heap_free(v);
@@ -225,11 +230,17 @@ static COLD int vmx_vcpu_create(struct vcpu *vcpu)
     return 0;
 }
 
-/* Its bitmaps are its own in any case. */
-static int vmx_own_ports(struct vcpu *vcpu)
+static COLD int vmx_own_ports(struct vcpu *vcpu)
 {
-    (void)vcpu;
-    return 0;
+    struct vmx_vcpu *v = vmx_of(vcpu);
+    int error;
+
+    if (v->io_bitmaps.value)
+        return 0; /* and some ports may be passed already */
+    error = page_alloc(IO_BITMAPS_ORDER, &v->io_bitmaps);
+    if (!error)
+        memset(phys_to_virt(v->io_bitmaps), 0xff, PAGE_SIZE << IO_BITMAPS_ORDER);
+    return error;
 }
 
 /* SDM 3C, "I/O-Bitmap Addresses": A has the lower half of the ports. */
@@ -237,11 +248,8 @@ static void vmx_pass_ports(struct vcpu *vcpu, uint16_t first, unsigned count, bo
 {
     const struct vmx_vcpu *v = vmx_of(vcpu);
 
-    for (unsigned port = first; port < first + count; port++) {
-        uint8_t *bits = phys_to_virt(port < 0x8000 ? v->io_bitmap_a : v->io_bitmap_b);
-
-        bytes_put_bit(bits, port % 0x8000, !is_passed);
-    }
+    for (unsigned port = first; port < first + count && v->io_bitmaps.value; port++)
+        bytes_put_bit(phys_to_virt(v->io_bitmaps), port, !is_passed);
 }
 
 /* MOV to CR0 and CR4 flush (SDM 3A, "Operations that Invalidate TLBs and Paging-Structure Caches"); ours do, too. */
