@@ -305,17 +305,36 @@ static void refuses_modules_rather_than_dropping_them(void **state)
     fake_guest_assert_refused(&guest, "takes no modules");
 }
 
-static void refuses_when_guest_memory_is_smaller_than_said(void **state)
+/* A guest that sees its memory where the machine has it has none where the hypervisor lies. */
+static void holes_in_ram_are_told_and_spared(void **state)
+{
+    struct guest_mem_slot *s = guest.mem.slots;
+    uint64_t hole = PREFERRED + MIB(24), end = s[0].size;
+    const uint8_t *z;
+
+    (void)state;
+    s[1] = (struct guest_mem_slot){.base = GPA(hole + MIB(1)), .size = end - hole - MIB(1), .host = s[0].host + hole + MIB(1)};
+    s[0].size = hole;
+    guest.mem.count = 2;
+    guest.request.initrd = (struct guest_image){initrd, sizeof initrd};
+    fake_guest_assert_loads(&guest);
+    z = zero_page();
+    assert_int_equal(z[0x1e8], 5);
+    assert_int_equal(get_le64(z + 0x2d0 + 3 * 20), MIB(1));
+    assert_int_equal(get_le64(z + 0x2d0 + 3 * 20 + 8), hole - MIB(1));
+    assert_int_equal(get_le64(z + 0x2d0 + 4 * 20), hole + MIB(1));
+    assert_int_equal(get_le64(z + 0x2d0 + 4 * 20 + 8), end - hole - MIB(1));
+    s[0].size = PREFERRED + PAGE_SIZE;
+    fake_guest_assert_refused(&guest, "too little guest RAM for the bzImage");
+}
+
+static void refuses_when_conventional_memory_is_not_there(void **state)
 {
     (void)state;
-    guest.request.initrd = (struct guest_image){initrd, sizeof initrd};
-    guest.request.ram_bytes = MIB(128);
-    fake_guest_assert_refused(&guest, "guest RAM has a gap");
     guest.mem.slots[0].size = 0x80000;
     guest.mem.slots[1] = (struct guest_mem_slot){
         .base = GPA(PREFERRED), .size = MIB(24), .host = guest.mem.slots[0].host + PREFERRED};
     guest.mem.count = 2;
-    guest.request.initrd.size = 0;
     fake_guest_assert_refused(&guest, "conventional memory");
 }
 
@@ -348,8 +367,9 @@ static void a_real_kernel_loads(void **state)
     assert_int_equal(guest.start.rip, get_le64(setup + 0x258) + 0x200);
     assert_int_equal(guest.start.efer, 0x500);
     assert_memory_equal(fake_guest_at(&guest, get_le64(setup + 0x258), 4096), setup + (setup[0x1f1] + 1) * 512, 4096);
-    guest.request.ram_bytes = MIB(32);
+    guest.mem.slots[0].size = MIB(32);
     fake_guest_assert_refused(&guest, "too little guest RAM for the bzImage");
+    guest.mem.slots[0].size = MIB(256);
     free((void *)real.data);
 }
 
@@ -372,7 +392,8 @@ int main(void)
         TEST(refuses_what_is_no_usable_kernel),
         TEST(refuses_what_does_not_fit),
         TEST(refuses_modules_rather_than_dropping_them),
-        TEST(refuses_when_guest_memory_is_smaller_than_said),
+        TEST(holes_in_ram_are_told_and_spared),
+        TEST(refuses_when_conventional_memory_is_not_there),
         TEST(no_header_confuses_it),
         TEST(a_real_kernel_loads),
     };

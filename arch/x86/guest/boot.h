@@ -28,7 +28,7 @@ struct guest_module {
 };
 
 struct boot_request {
-    const struct guest_mem *mem; /* zeroed RAM, laid out as arch/x86/guest/layout.h says */
+    const struct guest_mem *mem; /* zeroed RAM, laid out as arch/x86/guest/layout.h says; it may have holes above 1 MiB */
     uint64_t ram_bytes;          /* below and above the hole together */
     enum boot_format format;     /* BOOT_AUTO: by the image's look; a flat image has none */
     struct guest_image image;

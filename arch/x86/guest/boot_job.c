@@ -14,16 +14,36 @@ static void map_add(struct guest_memory_map *map, uint64_t base, uint64_t size,
         map->ranges[map->count++] = (struct guest_memory_range){base, size, type};
 }
 
-void guest_memory_map_make(struct guest_memory_map *map, uint64_t ram_bytes)
+/* What of the slot lies above the first MiB; it may go on where the last one ended. */
+static void map_add_slot(struct guest_memory_map *map, const struct guest_mem_slot *slot)
 {
-    uint64_t low_end = MAX(guest_ram_below_hole(ram_bytes), (uint64_t)GUEST_EXTENDED_BASE);
+    struct guest_memory_range *last = &map->ranges[map->count - 1];
+    uint64_t base = MAX(slot->base.value, (uint64_t)GUEST_EXTENDED_BASE), end = slot->base.value + slot->size;
 
+    if (end <= base)
+        return;
+    if (last->type == GUEST_MEMORY_RAM && last->base + last->size == base)
+        last->size += end - base;
+    else
+        map_add(map, base, end - base, GUEST_MEMORY_RAM);
+}
+
+void guest_memory_map_make(struct guest_memory_map *map, const struct guest_mem *mem)
+{
     map->count = 0;
     map_add(map, 0, GUEST_CONVENTIONAL_BYTES, GUEST_MEMORY_RAM);
     map_add(map, GUEST_EBDA_BASE, GUEST_EBDA_BYTES, GUEST_MEMORY_RESERVED);
     map_add(map, GUEST_BIOS_BASE, GUEST_BIOS_BYTES, GUEST_MEMORY_RESERVED);
-    map_add(map, GUEST_EXTENDED_BASE, low_end - GUEST_EXTENDED_BASE, GUEST_MEMORY_RAM);
-    map_add(map, GUEST_HOLE_END, guest_ram_above_hole(ram_bytes), GUEST_MEMORY_RAM);
+    for (unsigned i = 0; i < mem->count; i++)
+        map_add_slot(map, &mem->slots[i]);
+}
+
+uint64_t guest_memory_map_extended_bytes(const struct guest_memory_map *map)
+{
+    for (unsigned i = 0; i < map->count; i++)
+        if (map->ranges[i].base == GUEST_EXTENDED_BASE)
+            return map->ranges[i].size;
+    return 0;
 }
 
 void boot_job_init(struct boot_job *job, const struct boot_request *request)
@@ -31,7 +51,7 @@ void boot_job_init(struct boot_job *job, const struct boot_request *request)
     job->request = request;
     job->taken_count = 0;
     job->why = NULL;
-    guest_memory_map_make(&job->map, request->ram_bytes);
+    guest_memory_map_make(&job->map, request->mem);
 }
 
 static const struct boot_range *find_taken(const struct boot_job *job, uint64_t base,

@@ -14,7 +14,8 @@
 /* As in the BIOS's INT 15h, E820h; Multiboot and PVH use the same numbers. */
 enum guest_memory_type { GUEST_MEMORY_RAM = 1, GUEST_MEMORY_RESERVED = 2 };
 
-#define GUEST_MEMORY_RANGES_MAX 5
+/* Below 1 MiB there are three; from there on it is the slots of RAM. */
+#define GUEST_MEMORY_RANGES_MAX (3 + GUEST_MEM_SLOTS_MAX)
 
 struct guest_memory_map {
     struct guest_memory_range {
@@ -42,7 +43,9 @@ struct boot_need {
     uint64_t floor, limit; /* in [floor, limit); floor is page-aligned, like all RAM's start */
 };
 
-void guest_memory_map_make(struct guest_memory_map *map, uint64_t ram_bytes);
+void guest_memory_map_make(struct guest_memory_map *map, const struct guest_mem *mem);
+/* How much RAM there is in one piece from 1 MiB on. */
+uint64_t guest_memory_map_extended_bytes(const struct guest_memory_map *map);
 void boot_job_init(struct boot_job *job, const struct boot_request *request);
 
 /* Sets the reason; always false. */

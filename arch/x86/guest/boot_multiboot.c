@@ -165,8 +165,7 @@ static bool place_memory_map(struct boot_job *job, struct multiboot_info *info)
     }
     info->mmap_length = bytes;
     info->mem_lower = GUEST_CONVENTIONAL_BYTES / 1024;
-    info->mem_upper =
-        (uint32_t)((guest_ram_below_hole(job->request->ram_bytes) - GUEST_EXTENDED_BASE) / 1024);
+    info->mem_upper = (uint32_t)(guest_memory_map_extended_bytes(&job->map) / 1024);
     info->flags |= MULTIBOOT_INFO_MEMORY | MULTIBOOT_INFO_MEM_MAP;
     return true;
 }
