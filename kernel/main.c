@@ -33,6 +33,7 @@
 #include "kernel/frames.h"
 #include "kernel/heap.h"
 #include "kernel/host_config.h"
+#include "kernel/identity.h"
 #include "kernel/iommu.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/bytes.h"
@@ -155,6 +156,18 @@ static void map_memory(void)
         panic("the memory map has too many ranges");
 }
 
+/* The machine's low memory is for the VM that wants to see it where it is, before anybody else takes some. */
+static void set_identity_memory_aside(void)
+{
+    int error = 0;
+
+    for (unsigned i = 0; i < vm_set.count && !error; i++)
+        if (!vm_set.vms[i].refused && vm_set.vms[i].memory_map == VM_MEMORY_MAP_IDENTITY)
+            error = identity_reserve(&memory, vm_set.vms[i].memory);
+    if (error)
+        panic("the memory map has too many ranges");
+}
+
 /* Where the first page tables go: the largest piece of RAM that the boot tables reach. */
 static hpa_t find_early_memory(uint64_t *size)
 {
@@ -183,6 +196,7 @@ static void start_memory(void)
         if (page_add_range(r.start, r.size) != 0)
             log_warn("memory", "%lu KiB at %#lx are not used", r.size >> 10, r.start.value);
     heap_init();
+    identity_move_modules(&boot);
 }
 
 /* Firmware tables may lie anywhere in what firmware calls reserved: a window is opened for each look. */
@@ -543,6 +557,8 @@ void kernel_main(uint32_t magic, uint32_t mbi)
     choose_consoles();
     log_info("main", "Ringmaster, a hypervisor for x86-64");
     map_memory();
+    vm_config_read_boot(&vm_set, &boot);
+    set_identity_memory_aside();
     start_memory();
     stack = smp_init_boot_cpu();
     __asm__ volatile("mov %0, %%rsp; xor %%ebp, %%ebp; call *%1" : : "r"(stack), "r"(main_on_own_stack) : "memory");

@@ -139,16 +139,17 @@ int memmap_reserve(struct memmap *map, hpa_t start, uint64_t size, enum memmap_t
     return memmap_add(map, start, size, type);
 }
 
-bool memmap_next_usable(const struct memmap *map, unsigned *cursor, struct memmap_range *range)
+bool memmap_next(const struct memmap *map, enum memmap_type type, unsigned *cursor,
+                 struct memmap_range *range)
 {
     while (*cursor < map->count) {
         const struct memmap_range *next = &map->ranges[(*cursor)++];
         uint64_t start = ALIGN_UP(next->start.value, PAGE_SIZE);
         uint64_t end = ALIGN_DOWN(range_end(next), PAGE_SIZE);
 
-        if (next->type != MEMMAP_USABLE || start >= end)
+        if (next->type != type || start >= end)
             continue;
-        *range = (struct memmap_range){HPA(start), end - start, MEMMAP_USABLE};
+        *range = (struct memmap_range){HPA(start), end - start, type};
         return true;
     }
     return false;
@@ -192,7 +193,7 @@ const char *memmap_type_name(enum memmap_type type)
         [MEMMAP_USABLE] = "usable",     [MEMMAP_ACPI_RECLAIMABLE] = "ACPI reclaimable",
         [MEMMAP_ACPI_NVS] = "ACPI NVS", [MEMMAP_RESERVED] = "reserved",
         [MEMMAP_BAD] = "bad",           [MEMMAP_MODULE] = "module",
-        [MEMMAP_KERNEL] = "kernel",
+        [MEMMAP_GUEST] = "guest",       [MEMMAP_KERNEL] = "kernel",
     };
 
     return type < ARRAY_SIZE(names) ? names[type] : "unknown";

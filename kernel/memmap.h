@@ -25,6 +25,7 @@ enum memmap_type {
     MEMMAP_RESERVED,
     MEMMAP_BAD,
     MEMMAP_MODULE,
+    MEMMAP_GUEST, /* of the VM that sees it at this very address: kernel/identity.h */
     MEMMAP_KERNEL,
 };
 
@@ -52,10 +53,17 @@ MUST_CHECK int memmap_reserve(struct memmap *map, hpa_t start, uint64_t size,
                               enum memmap_type type);
 
 /*
- * Visits usable memory in ascending order, cut down to whole pages: *cursor starts at 0 and belongs
- * to the iteration. False when there is no more. The map must not change meanwhile.
+ * Visits memory of a type in ascending order, cut down to whole pages: *cursor starts at 0 and
+ * belongs to the iteration. False when there is no more. The map must not change meanwhile.
  */
-bool memmap_next_usable(const struct memmap *map, unsigned *cursor, struct memmap_range *range);
+bool memmap_next(const struct memmap *map, enum memmap_type type, unsigned *cursor,
+                 struct memmap_range *range);
+
+static inline bool memmap_next_usable(const struct memmap *map, unsigned *cursor,
+                                      struct memmap_range *range)
+{
+    return memmap_next(map, MEMMAP_USABLE, cursor, range);
+}
 
 /* The range that holds an address, or NULL. */
 const struct memmap_range *memmap_find(const struct memmap *map, hpa_t address);

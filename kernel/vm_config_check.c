@@ -78,9 +78,20 @@ static void check_flat(struct vm_config *vm)
                          (unsigned long long)vm->entry_point);
 }
 
+/* Below the hole under 4 GiB the guest's layout and a machine's agree; above it they need not. */
+#define IDENTITY_BYTES_MAX GIB(3)
+
+static void check_identity(struct vm_config *vm)
+{
+    if (vm->memory_map == VM_MEMORY_MAP_IDENTITY && vm->memory > IDENTITY_BYTES_MAX)
+        vm_config_refuse(vm, "memory_map=identity: for at most 3G of memory");
+}
+
 /* A device reaches what its guest gave back. */
 static void check_balloon(struct vm_config *vm)
 {
+    if (vm->balloon && vm->memory_map == VM_MEMORY_MAP_IDENTITY)
+        vm_config_refuse(vm, "balloon: not with memory_map=identity");
     if (vm->balloon && vm->device_count > 0)
         vm_config_refuse(vm, "balloon: not for a VM that has devices");
     if (vm->balloon && vm->vga)
@@ -93,16 +104,34 @@ static void check_vga(struct vm_config *vm)
         vm_config_refuse(vm, "vga: needs 1M of memory");
 }
 
+/* There is one low memory in a machine. */
+static void check_one_identity(struct vm_config_set *set)
+{
+    const struct vm_config *first = NULL;
+
+    for (unsigned i = 0; i < set->count; i++) {
+        struct vm_config *vm = &set->vms[i];
+
+        if (vm->refused || vm->memory_map != VM_MEMORY_MAP_IDENTITY)
+            continue;
+        if (first)
+            vm_config_refuse(vm, "memory_map=identity: %s has it", first->name);
+        first = first ? first : vm;
+    }
+}
+
 void vm_config_check(struct vm_config_set *set)
 {
     static void (*const checks[])(struct vm_config * vm) = {
-        check_kernel, check_memory, check_initrd, check_modules, check_disk_ids, check_flat, check_balloon, check_vga,
+        check_kernel, check_memory, check_initrd, check_modules, check_disk_ids, check_flat, check_identity,
+        check_balloon, check_vga,
         vm_config_read_devices,
     };
 
     for (unsigned i = 0; i < set->count; i++)
         for (unsigned c = 0; c < ARRAY_SIZE(checks) && !set->vms[i].refused; c++)
             checks[c](&set->vms[i]);
+    check_one_identity(set);
 }
 
 void vm_config_read_boot(struct vm_config_set *set, const struct boot_info *boot)

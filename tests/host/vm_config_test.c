@@ -205,6 +205,8 @@ static void the_whole_must_make_sense(void **state)
         {"vm=a role=kernel memory=1M format=flat entry_point=0x100000", NULL, "entry_point=0x100000"},
         {"vm=a role=kernel memory=4M format=flat entry_point=0x100000", NULL, "real mode"},
         {"vm=a role=kernel memory=1M", "vm=a role=kernel memory=1M", "role=kernel: given twice"},
+        {"vm=a role=kernel memory=4G memory_map=identity", NULL, "at most 3G"},
+        {"vm=a role=kernel memory=1G memory_map=identity balloon=1", NULL, "balloon: not with memory_map"},
     };
 
     (void)state;
@@ -235,6 +237,19 @@ static void two_of_one_kind_are_refused(void **state)
     add_ok("vm=b role=disk id=x");
     vm_config_check(&set);
     assert_string_equal(vms[1].reason.text, "id=x: two disks have it");
+}
+
+static void there_is_one_low_memory(void **state)
+{
+    (void)state;
+    add_ok("vm=a role=kernel memory=4G memory_map=identity"); /* refused: does not count */
+    add_ok("vm=b role=kernel memory=1M memory_map=identity");
+    add_ok("vm=c role=kernel memory=1M memory_map=identity");
+    add_ok("vm=d role=kernel memory=1M");
+    vm_config_check(&set);
+    assert_false(vms[1].refused);
+    assert_string_equal(vms[2].reason.text, "memory_map=identity: b has it");
+    assert_false(vms[3].refused);
 }
 
 static void too_many_of_anything_are_refused(void **state)
@@ -542,6 +557,7 @@ int main(void)
         TEST(lines_of_nobody_are_ignored),
         TEST(the_whole_must_make_sense),
         TEST(two_of_one_kind_are_refused),
+        TEST(there_is_one_low_memory),
         TEST(too_many_of_anything_are_refused),
         TEST(the_first_reason_stays),
         TEST(the_longest_command_line_fits_and_no_more),
