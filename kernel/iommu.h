@@ -63,6 +63,11 @@ struct iommu_message {
 
 struct iommu_ops {
     const char *name;
+    /*
+     * False: it only plays one (unsafe_dma=1). A device reaches all memory at its own addresses, whatever is mapped;
+     * map() takes only what lies there anyway.
+     */
+    bool confines;
 
     /* owner: for log lines; lives as long as the domain. -ENOMEM, -ENOSPC, -ENOTSUP */
     int (*domain_create)(const char *owner, enum iommu_domain_kind kind,

@@ -82,16 +82,18 @@ static const char *why_not(const struct pci_function *f)
         return "bridges are the machine's";
     if (!iommu_ops)
         return "no IOMMU confines it, and its DMA would reach everything";
-    if (!iommu_ops->remaps_interrupts())
-        return "the IOMMU does not remap interrupts, and it could send any";
-    if (pci_shares_group(f))
-        return "the IOMMU cannot tell it from its neighbours";
     if (is_given(f))
         return "another VM has it";
     if (f->base_class == PCI_CLASS_DISPLAY && machine_vga_owner())
         return "a VM has the VGA";
     if (has_false_bar(f))
         return "its registers say that they are where something else is";
+    if (!iommu_ops->confines)
+        return NULL; /* what it may do is its guest's pleasure */
+    if (!iommu_ops->remaps_interrupts())
+        return "the IOMMU does not remap interrupts, and it could send any";
+    if (pci_shares_group(f))
+        return "the IOMMU cannot tell it from its neighbours";
     return NULL;
 }
 
@@ -154,17 +156,24 @@ static int detach(struct machine_pci *pci, const struct pci_function *f)
     return a.f ? 0 : -EIO;
 }
 
+static int map_guest(struct vm *vm, struct machine_pci *pci)
+{
+    int error = iommu_map_guest(pci->domain, &vm->mem);
+
+    if (!error)
+        return 0;
+    iommu_ops->domain_destroy(pci->domain);
+    pci->domain = NULL;
+    return error;
+}
+
 static int make_domain(struct vm *vm, struct machine_pci *pci)
 {
     int error = iommu_ops->domain_create(vm->name, IOMMU_TRANSLATED, &pci->domain);
 
-    if (error)
-        return error;
-    error = iommu_map_guest(pci->domain, &vm->mem);
-    if (error) {
-        iommu_ops->domain_destroy(pci->domain);
-        pci->domain = NULL;
-    }
+    error = error ? error : map_guest(vm, pci);
+    if (error && !iommu_ops->confines)
+        vm_config_refuse((struct vm_config *)vm->config, "with no IOMMU, a device needs memory_map=identity");
     return error;
 }
 
@@ -484,7 +493,7 @@ bool machine_pci_owns_port(const struct vm *vm, uint16_t port)
         const struct pci_function *f = pci_find(vm->config->devices[i]);
 
         for (unsigned bar = 0; f && bar < PCI_BARS_MAX; bar++)
-            if (f->bars[bar].kind == PCI_BAR_IO && port >= f->bars[bar].address &&
+            if (f->bars[bar].kind == PCI_BAR_PORTS && port >= f->bars[bar].address &&
                 port - f->bars[bar].address < f->bars[bar].size)
                 return true;
     }

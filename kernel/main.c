@@ -18,6 +18,7 @@
 #include "arch/x86/smp.h"
 #include "arch/x86/svm/svm_ops.h"
 #include "arch/x86/trap.h"
+#include "arch/x86/unsafe_dma.h"
 #include "arch/x86/vmx/vmx_ops.h"
 #include "arch/x86/vtd/vtd_ops.h"
 #include "drivers/host/e9.h"
@@ -287,6 +288,8 @@ static void confine_devices(void)
     iommu_ops = vtd_start(&vtd);
     pci_scan();
     pci_quiet_unowned(is_firmwares);
+    if (!iommu_ops && config.unsafe_dma && (!acpi.has_dmar || config.iommu == 0))
+        iommu_ops = unsafe_dma_start();
 }
 
 static void preflight(void)
@@ -296,7 +299,7 @@ static void preflight(void)
     page_get_stats(&pages);
     log_info("preflight", "CPUs: %u, memory: %lu MiB free of %lu MiB, VT-d: %s", MAX(acpi.cpu_count, 1u),
              pages.free_pages >> 8, memmap_total_bytes(&memory, MEMMAP_USABLE) >> 20,
-             iommu_ops ? "on" : acpi.has_dmar ? "not used" : "none");
+             iommu_ops && iommu_ops->confines ? "on" : acpi.has_dmar ? "not used" : "none");
     if (is_engine_usable())
         return;
     log_event("event=exit status=1");

@@ -24,14 +24,14 @@ def make_disk_image(tmp_path):
     return path
 
 
-def machine_with(*devices, drives=(), arguments=()):
+def machine_with(*devices, drives=(), arguments=(), iommu=IOMMU):
     """QEMU's q35 with these -device arguments, an image as the drive of each name, and other arguments."""
 
     class Variant(QemuTcg):
         def command(self, serial, workdir):
             command = super().command(serial, workdir)
             at = next(i for i, argument in enumerate(command) if argument.startswith("intel-iommu"))
-            words = [*arguments, *(word for device in (IOMMU, *devices) for word in ("-device", device))]
+            words = [*arguments, *(word for device in filter(None, (iommu, *devices)) for word in ("-device", device))]
             for name, path in drives:
                 words += ["-drive", f"if=none,id={name},format=raw,file={self.escaped(path)}"]
             command[at - 1:at + 1] = words
@@ -87,6 +87,38 @@ def test_without_an_iommu_it_is_refused(boot):
     machine = boot(options(iommu="off") + hostile("00:07.0"), machine=machine_with(EDU))
     machine.expect(refused("hostile", "no IOMMU confines it"))
     machine.fail()
+    machine.absent("UNSAFE")
+
+
+UNSAFE = r"iommu: .*UNSAFE: .*can read and write all memory"
+
+
+@pytest.mark.parametrize("iommu", [None, IOMMU], ids=["none", "off"])
+def test_unsafe_dma(boot, disk_image, iommu):
+    """With no IOMMU, a guest that sees its memory at the machine's addresses has a disk all the same."""
+    config = options(unsafe_dma=True, iommu="off") + linux("linux", cmdline="rm.test=pci-disk disk=nvme0n1 mib=32",
+                                                           extra='devices = ["00:05.0"]\nmemory_map = "identity"')
+    machine = boot(config, memory=768, machine=machine_with(NVME, drives=[("disk", disk_image)], iommu=iommu))
+    machine.expect(UNSAFE)
+    machine.expect(r"GUEST: disk ok sha256=[0-9a-f]{64}$")
+    machine.expect(r"GUEST: messages: [1-9]")
+    machine.expect(stopped("linux", "shutdown"))
+    machine.succeed()
+    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*refused")
+
+
+def test_unsafe_dma_is_for_who_sees_the_machines_addresses(boot):
+    """Also: there is one low memory in a machine; an IOMMU that is used is not switched off by this."""
+    machine = boot(options(unsafe_dma=True) + hostile("00:07.0"), machine=machine_with(EDU, iommu=None))
+    machine.expect(UNSAFE)
+    machine.expect(r'event=vm-refused vm=hostile why="with no IOMMU, a device needs memory_map=identity')
+    machine.fail()
+    machine = boot(options(unsafe_dma=True) + guest("one", "hello-multiboot.elf", 'memory_map = "identity"')
+                   + guest("two", "hello-multiboot.elf", 'memory_map = "identity"') + hostile("00:07.0"), machine=machine_with(EDU))
+    machine.expect_in_any_order(r'event=vm-refused vm=two why="memory_map=identity: one has it', r"iommu: .*0000:00:07.0.*0x1000000",
+                                stopped("one", "debug-exit status=0"))
+    machine.fail()
+    machine.absent("UNSAFE|event=panic")
 
 
 def test_what_cannot_be_given(boot):

@@ -25,7 +25,7 @@ HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/
                  $(wildcard arch/x86/svm/*.c) \
                  $(addprefix drivers/host/,terminal.c screen.c vga_text.c framebuffer.c keyboard.c) build/font.c $(wildcard tests/host/fake/*.c)
 HOST_SOURCES  += $(filter-out arch/x86/vtd/vtd_reg.c,$(wildcard arch/x86/vtd/*.c)) \
-                 $(filter-out drivers/host/pci_config.c,$(wildcard drivers/host/pci*.c))
+                 arch/x86/unsafe_dma.c $(filter-out drivers/host/pci_config.c,$(wildcard drivers/host/pci*.c))
 HOST_TESTS    := $(patsubst tests/host/%.c,%,$(wildcard tests/host/*_test.c))
 
 # These ask the CPU what it can do, and get a stand-in of arch/x86/cpu.h.

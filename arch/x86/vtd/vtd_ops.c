@@ -13,6 +13,7 @@ static bool is_whole; /* every unit works: else they only deny */
 
 static const struct iommu_ops ops = {
     .name = "VT-d",
+    .confines = true,
     .domain_create = vtd_domain_create,
     .domain_destroy = vtd_domain_destroy,
     .map = vtd_map,
