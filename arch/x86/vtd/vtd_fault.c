@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What units refused: VT-d specification, "Fault Logging". One line a fault, with who wanted what,
- * at most so many a second for each device; a device that goes on is reported as hopeless, once, to
- * whoever can silence it. A guest can make its device fault as often as it likes, so the interrupt
+ * at most so many a second for each device; a device that goes on, fast or for long, is reported as
+ * hopeless, once, to whoever can silence it. A guest can make its device fault as often as it likes, so the interrupt
  * is masked when it comes too often, until the next poll.
  */
 #include "arch/arch.h"
@@ -15,7 +15,7 @@
 
 #define WINDOW_NS              1000000000u
 #define LINES_PER_WINDOW       8u
-#define FAULTS_PER_WINDOW      64u /* and the device is hopeless */
+#define FAULTS_MAX             64u /* not yet forgotten, and the device is hopeless; each window forgets one */
 #define INTERRUPTS_PER_WINDOW  256u
 #define OFFENDERS_MAX          64u
 #define MSI_ADDRESS            0xfee00000u
@@ -26,7 +26,8 @@ struct offender {
     bool is_taken, is_silenced;
     struct pci_address device;
     uint64_t window;
-    unsigned faults; /* in that window */
+    unsigned lines;  /* in that window */
+    unsigned faults; /* that are not forgotten */
 };
 
 static struct offender offenders[OFFENDERS_MAX];
@@ -104,15 +105,15 @@ void vtd_fault_forget(struct pci_address requester)
     arch_irq_restore(flags);
 }
 
-static unsigned count_fault(struct offender *o)
+static void count_fault(struct offender *o)
 {
-    uint64_t now = window_now();
+    uint64_t now = window_now(), passed = now - o->window;
 
-    if (o->window != now) {
-        o->window = now;
-        o->faults = 0;
-    }
-    return ++o->faults;
+    if (passed > 0)
+        o->lines = 0;
+    o->faults -= (unsigned)MIN(passed, o->faults);
+    o->faults++;
+    o->window = now;
 }
 
 static void log_fault(const struct iommu_fault *f)
@@ -128,13 +129,12 @@ static void log_fault(const struct iommu_fault *f)
 static void report(struct iommu_fault *f)
 {
     struct offender *o = find_offender(f->requester);
-    unsigned faults;
 
     if (!o || o->is_silenced)
         return;
-    faults = count_fault(o);
-    f->is_final = o->is_silenced = faults >= FAULTS_PER_WINDOW;
-    if (faults <= LINES_PER_WINDOW || f->is_final)
+    count_fault(o);
+    f->is_final = o->is_silenced = o->faults >= FAULTS_MAX;
+    if (o->lines++ < LINES_PER_WINDOW || f->is_final)
         log_fault(f);
     if (iommu_on_fault)
         iommu_on_fault(f);
