@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The shell's commands for descriptions of VMs: showing one, and making one like another. */
+#include "arch/arch.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
 #include "kernel/shell_command.h"
+#include "kernel/vm.h"
 
 #define VALUE_BYTES 256u /* a long command line is cut */
 
@@ -102,6 +104,17 @@ static void show_key(const struct config_key *key, const struct vm_config *confi
         shell_print("  %s=%s", key->name, text);
 }
 
+/* Where its RAM is: what an IOMMU's line names, and a person's looking into the machine. */
+static void show_memory(const struct guest_mem *mem)
+{
+    for (unsigned i = 0; i < mem->count; i++) {
+        const struct guest_mem_slot *s = &mem->slots[i];
+
+        shell_print("  RAM %#lx-%#lx is at %#lx, %lu KiB%s", s->base.value, s->base.value + s->size - 1,
+                    virt_to_phys(s->host).value, s->size >> 10, s->is_scattered ? ", but for what came back elsewhere" : "");
+    }
+}
+
 void shell_vm_show(const struct shell_call *call)
 {
     const struct vm_slot *slot = call->slot;
@@ -120,6 +133,8 @@ void shell_vm_show(const struct shell_call *call)
                     config->shared[i].vectors);
     shell_print("  disks: %u, modules: %u, initrd: %s", config->disk_count, config->module_count,
                 config->initrd == VM_IMAGE_NONE ? "no" : "yes");
+    if (slot->vm)
+        show_memory(&slot->vm->mem);
 }
 
 /* --- making one --- */

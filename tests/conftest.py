@@ -4,6 +4,7 @@ to run alone at the end."""
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,3 +44,11 @@ def boot(request):
     booter = Booter(directory, getattr(request, "param", "bochs"))
     yield booter
     booter.close()
+
+
+@pytest.fixture(name="disk_image")
+def make_disk_image(tmp_path):
+    """An empty file system, for a disk of the machine's own."""
+    path = tmp_path / "disk.img"
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0", path, "64M"], check=True)
+    return path

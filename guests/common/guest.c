@@ -8,6 +8,7 @@
 #define UART_DATA  (COM1 + 0)
 #define UART_FCR   (COM1 + 2)
 #define UART_LSR   (COM1 + 5)
+#define LSR_DR     0x01u /* a character has come */
 #define LSR_THRE   0x20u /* a character may be written */
 #define LSR_TEMT   0x40u /* all characters have left */
 #define FCR_ENABLE 0x01u
@@ -119,6 +120,11 @@ void print(const char *format, ...)
                        *at == 'x' ? 16 : 10);
     }
     va_end(args);
+}
+
+int get_char(void)
+{
+    return inb(UART_LSR) & LSR_DR ? inb(UART_DATA) : -1;
 }
 
 void guest_exit(int status)

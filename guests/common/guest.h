@@ -23,6 +23,9 @@ void print(const char *format, ...);
 /* From here on text leaves a line at a time, so that what an instruction makes the hypervisor say is not in the middle. */
 void print_whole_lines(void);
 
+/* What was typed on COM1, or -1. */
+int get_char(void);
+
 static inline void outb(uint16_t port, uint8_t value)
 {
     __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));

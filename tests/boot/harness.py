@@ -36,13 +36,14 @@ class Boot:
         return match
 
     def expect_in_any_order(self, *regexes, timeout=EXPECT_SECONDS):
-        """All of the regexes, from here on; the cursor then stands behind the last one."""
-        start, positions = self.position, []
+        """All of the regexes, from here on; the cursor then stands behind the last one. Returns their matches."""
+        start, positions, matches = self.position, [], []
         for regex in regexes:
             self.position = start
-            self.expect(regex, timeout)
+            matches.append(self.expect(regex, timeout))
             positions.append(self.position)
         self.position = max(positions)
+        return matches
 
     def send(self, text):
         self.session.send(text.encode())

@@ -4,48 +4,12 @@ that the IOMMU confines to the guest's memory and interrupts that its table lets
 ends, the next one gets the function as new."""
 
 import re
-import subprocess
 
 import pytest
-from ringmaster import TREE
-from ringmaster.machines import QemuTcg
+from devices import BLK, EDU, IOMMU, NET, NVME, hostile, machine_with, refused, with_device
 from vms import POWER_OFF, guest, linux, linux_pc, options, stopped
 
 pytestmark = [pytest.mark.tcg, pytest.mark.slow]
-
-IOMMU = "intel-iommu,intremap=on,caching-mode=on"
-DISK_MIB = 64
-
-
-@pytest.fixture(name="disk_image")
-def make_disk_image(tmp_path):
-    path = tmp_path / "disk.img"
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0", path, f"{DISK_MIB}M"], check=True)
-    return path
-
-
-def machine_with(*devices, drives=(), arguments=(), iommu=IOMMU):
-    """QEMU's q35 with these -device arguments, an image as the drive of each name, and other arguments."""
-
-    class Variant(QemuTcg):
-        def command(self, serial, workdir):
-            command = super().command(serial, workdir)
-            at = next(i for i, argument in enumerate(command) if argument.startswith("intel-iommu"))
-            words = [*arguments, *(word for device in filter(None, (iommu, *devices)) for word in ("-device", device))]
-            for name, path in drives:
-                words += ["-drive", f"if=none,id={name},format=raw,file={self.escaped(path)}"]
-            command[at - 1:at + 1] = words
-            return command
-
-    return Variant
-
-
-NVME = "nvme,drive=disk,serial=test,addr=5"
-BLK = "virtio-blk-pci,drive=disk,addr=6,disable-legacy=on,iommu_platform=on"
-
-
-def with_device(address, cmdline, name="linux"):
-    return linux(name, cmdline=cmdline, extra=f'devices = ["{address}"]')
 
 
 @pytest.mark.parametrize("device,address,disk", [(NVME, "00:05.0", "nvme0n1"), (BLK, "00:06.0", "vdb")], ids=["nvme", "virtio-blk"])
@@ -59,28 +23,6 @@ def test_a_disk(boot, disk_image, device, address, disk):
     machine.expect(stopped("linux", "shutdown"))
     machine.succeed()
     machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*refused")
-
-
-def refused(name, why):
-    return rf'^rm: event=vm-refused vm={name} why="device 0000:[^"]*{why}'
-
-
-def hostile(address, name="hostile"):
-    return guest(name, "edu.elf", extra=f'devices = ["{address}"]')
-
-
-EDU = "edu,addr=7,dma_mask=0xffffffffffffffff"
-
-
-def test_dma_elsewhere_is_refused(boot, disk_image):
-    """A device that goes on is silenced; who has another one, or none, notices nothing."""
-    machine = boot(POWER_OFF + hostile("00:07.0") + with_device("00:05.0", "rm.test=pci-disk disk=nvme0n1 mib=8"),
-                   machine=machine_with(EDU, NVME, drives=[("disk", disk_image)]), memory=768, cpus=2)
-    machine.expect_in_any_order(
-        r"GUEST: dma ok", r"iommu: .*0000:00:07.0.*0x1000000", r"GUEST: tried fee00000", stopped("hostile", "debug-exit status=0"),
-        r"GUEST: disk ok", r"GUEST: all ok", stopped("linux", "shutdown"))
-    machine.succeed()
-    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*00:05.0")
 
 
 def test_without_an_iommu_it_is_refused(boot):
@@ -130,9 +72,6 @@ def test_what_cannot_be_given(boot):
         r"first\] GUEST: dma ok", stopped("first", "debug-exit status=0"))
     machine.fail()
     machine.absent(r"event=panic")
-
-
-NET = "virtio-net-pci,netdev=out,addr=8,disable-legacy=on,iommu_platform=on"
 
 
 def test_a_network_card(boot):

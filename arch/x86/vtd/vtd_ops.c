@@ -89,7 +89,7 @@ static void stop_units(void)
         vtd_unit_stop(&vtd_units[i]);
     vtd_unit_count = 0;
     log_warn("vtd",
-             "off by iommu=off: any device reaches all memory, and none is given to a guest");
+             "off by iommu=off: any device reaches all memory");
 }
 
 const struct iommu_ops *vtd_start(const struct vtd_boot *boot)
