@@ -48,7 +48,7 @@ static int list_reach(void *context, const struct iommu_reach *r)
 
     (void)format_text(
         line, sizeof line, PCI_ADDRESS_FORMAT " (%s) %c%c %#llx-%#llx is memory at %#llx",
-        PCI_ADDRESS_ARGS(r->requester), r->owner, r->attributes & PT_READ ? 'r' : '-',
+        PCI_ADDRESS_ARGS(r->requester), r->owner[0] ? r->owner : "nobody", r->attributes & PT_READ ? 'r' : '-',
         r->attributes & PT_WRITE ? 'w' : '-', (unsigned long long)r->iova,
         (unsigned long long)(r->iova + r->size - 1), (unsigned long long)r->hpa.value);
     listing->put_line(listing->context, line);

@@ -15,6 +15,8 @@ struct guest_mem;
 struct iommu_domain;     /* the driver's: an address space for devices */
 struct iommu_interrupts; /* the driver's: interrupts that one device may send */
 
+#define IOMMU_OWNER_BYTES 32u /* what is kept of an owner's name */
+
 enum iommu_domain_kind {
     IOMMU_TRANSLATED,   /* reaches what is mapped, at first nothing */
     IOMMU_PASS_THROUGH, /* reaches all memory: for a device that the hypervisor itself trusts */
@@ -32,7 +34,7 @@ struct iommu_device {
 /* A device may write, and read, [hpa, +size) at iova. */
 struct iommu_reach {
     struct pci_address requester;
-    const char *owner;
+    char owner[IOMMU_OWNER_BYTES]; /* "": nobody's */
     uint64_t iova;
     hpa_t hpa;
     uint64_t size;
@@ -42,7 +44,7 @@ struct iommu_reach {
 /* What was refused, in one place for the log and for who decides about the device. */
 struct iommu_fault {
     struct pci_address requester;
-    const char *owner; /* the domain's, or NULL */
+    char owner[IOMMU_OWNER_BYTES]; /* the domain's, which may end at any moment; "": nobody's */
     uint64_t address;  /* of the memory access; the index of an interrupt */
     bool is_interrupt, is_write;
     const char *reason;
@@ -69,7 +71,7 @@ struct iommu_ops {
      */
     bool confines;
 
-    /* owner: for log lines; lives as long as the domain. -ENOMEM, -ENOSPC, -ENOTSUP */
+    /* owner: for log lines. -ENOMEM, -ENOSPC, -ENOTSUP */
     int (*domain_create)(const char *owner, enum iommu_domain_kind kind,
                          struct iommu_domain **domain);
     /* No device is attached. */

@@ -11,6 +11,7 @@
 #include "kernel/identity.h"
 #include "kernel/iommu.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/format.h"
 #include "kernel/log.h"
 #include "kernel/pt.h"
 
@@ -18,7 +19,7 @@
 #define APIC_ID_MAX     0xffu /* "Message Address Register Format": the destination has 8 bits */
 
 struct iommu_domain {
-    const char *owner;
+    char owner[IOMMU_OWNER_BYTES];
 };
 
 static struct attachment {
@@ -37,7 +38,7 @@ static int domain_create(const char *owner, enum iommu_domain_kind kind, struct 
     *domain = heap_alloc(sizeof **domain);
     if (!*domain)
         return -ENOMEM;
-    (*domain)->owner = owner;
+    (void)format_text((*domain)->owner, sizeof (*domain)->owner, "%s", owner);
     return 0;
 }
 
@@ -103,7 +104,7 @@ static int audit(int (*visit)(void *context, const struct iommu_reach *reach), v
 
         if (!attachments[i].domain)
             continue;
-        all.owner = attachments[i].domain->owner;
+        (void)format_text(all.owner, sizeof all.owner, "%s", attachments[i].domain->owner);
         result = visit(context, &all);
     }
     return result;

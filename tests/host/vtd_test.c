@@ -138,6 +138,14 @@ static struct fake_unit *unit_of(uint16_t id)
     return &fake_units[id != NIC && id != BELOW];
 }
 
+static const char *owner_of(struct pci_address device)
+{
+    static char name[IOMMU_OWNER_BYTES];
+
+    vtd_copy_owner(device, name);
+    return name;
+}
+
 static void assert_reaches(uint16_t id, uint64_t iova, uint64_t want)
 {
     uint64_t hpa;
@@ -479,7 +487,7 @@ static void a_unit_that_hangs_is_never_taken_for_done(void **state)
     fake_units[0].queue_hangs = true;
     assert_int_equal(iommu->unmap(d, 0, MIB(2)), -EIO);
     assert_int_equal(iommu->detach(d, pci_requester(0, NIC)), -EIO);
-    assert_string_equal(vtd_owner_of(pci_requester(0, NIC)), "web");
+    assert_string_equal(owner_of(pci_requester(0, NIC)), "web");
     fake_units[0].queue_hangs = false;
     detach(d, NIC);
     assert_blocked(NIC, 0);
@@ -533,7 +541,7 @@ static void an_attachment_that_fails_leaves_nothing(void **state)
         page = next;
     assert_int_equal(iommu->attach(d, &nic), -ENOMEM);
     page_free(page, 0);
-    assert_null(vtd_owner_of(nic.address));
+    assert_string_equal(owner_of(nic.address), "");
     attach(d, NIC);
 }
 
@@ -677,7 +685,7 @@ static void the_audit_sees_what_should_not_be(void **state)
     map(d, 0, GIB(1), 0x1000);
     assert_int_equal(iommu->audit(note_reach, &s), 0);
     assert_int_equal(s.count, 2);
-    assert_string_equal(s.last.owner, "nobody");
+    assert_string_equal(s.last.owner, "");
     e->high |= 7;
     assert_int_equal(iommu->audit(note_reach, &s), -EIO);
     e->low = 0;
@@ -901,6 +909,22 @@ static void a_device_that_keeps_faulting_is_hopeless_once(void **state)
     assert_false(faults[65].is_final);
 }
 
+/* The VM of a unit that does not answer any more is gone, and its domain is still there. */
+static void a_fault_names_an_owner_whose_name_is_gone(void **state)
+{
+    struct iommu_domain *d;
+    char name[] = "gone";
+
+    (void)state;
+    start();
+    assert_int_equal(iommu->domain_create(name, IOMMU_TRANSLATED, &d), 0);
+    attach(d, NIC);
+    memset(name, '?', sizeof name - 1);
+    vtd_start_interrupts(false);
+    fake_unit_fault(&fake_units[0], NIC, 0x1000, 5, false);
+    assert_string_equal(faults[0].owner, "gone");
+}
+
 static void rare_faults_are_never_too_many(void **state)
 {
     (void)state;
@@ -983,6 +1007,7 @@ int main(void)
         TEST(faults_before_interrupts_are_found_by_polling),
         TEST(firmwares_faults_are_forgotten),
         TEST(a_device_that_keeps_faulting_is_hopeless_once),
+        TEST(a_fault_names_an_owner_whose_name_is_gone),
         TEST(rare_faults_are_never_too_many),
         TEST(some_faults_for_long_are_too_many),
         TEST(a_storm_is_masked_until_the_next_poll),

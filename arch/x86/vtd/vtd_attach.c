@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "arch/x86/vtd/vtd_unit.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/page.h"
@@ -59,18 +60,17 @@ struct iommu_domain *vtd_domain_of(struct pci_address device)
     return a ? a->domain : NULL;
 }
 
-const char *vtd_owner_of(struct pci_address requester)
+/* A copy: the domain may end as soon as its devices are off the table. */
+void vtd_copy_owner(struct pci_address requester, char name[IOMMU_OWNER_BYTES])
 {
     const struct attachment *a;
-    const char *owner;
     uint64_t flags = arch_irq_save();
 
     lock_acquire(&lock);
     a = find_attachment(requester);
-    owner = a ? a->domain->owner : NULL;
+    (void)format_text(name, IOMMU_OWNER_BYTES, "%s", a ? a->domain->owner : "");
     lock_release(&lock);
     arch_irq_restore(flags);
-    return owner;
 }
 
 bool vtd_is_used_on(const struct iommu_domain *domain, const struct vtd_unit *unit)

@@ -36,11 +36,10 @@ static int visit_everything(struct audit *a)
 static int audit_context(struct audit *a, const struct vtd_entry *entry, struct pci_address device)
 {
     unsigned levels = vtd_context_levels(entry);
-    const char *owner = vtd_owner_of(device);
     struct pt pt = {.memory = &pt_host_memory, .root = HPA(entry->low & VTD_ADDRESS)};
 
     a->reach.requester = device;
-    a->reach.owner = owner ? owner : "nobody";
+    vtd_copy_owner(device, a->reach.owner);
     if ((entry->low & CONTEXT_TT_MASK) == CONTEXT_TT_PASS_THROUGH)
         return visit_everything(a);
     if ((entry->low & CONTEXT_TT_MASK) != 0 || levels < VTD_LEVELS_MIN || levels > VTD_LEVELS_MAX)

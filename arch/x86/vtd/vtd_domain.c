@@ -11,6 +11,7 @@
 #include "kernel/heap.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
 
 #define DOMAINS_MAX 256u
@@ -116,7 +117,7 @@ int vtd_domain_create(const char *owner, enum iommu_domain_kind kind, struct iom
 
     if (!d)
         return -ENOMEM;
-    d->owner = owner;
+    (void)format_text(d->owner, sizeof d->owner, "%s", owner);
     d->kind = kind;
     error = take_domain_id(&d->id);
     if (error)

@@ -121,7 +121,7 @@ static void log_fault(const struct iommu_fault *f)
     const char *what = f->is_interrupt ? "interrupt" : f->is_write ? "write of" : "read of";
 
     log_warn("iommu", PCI_ADDRESS_FORMAT " (%s): %s %#llx refused: %s%s",
-             PCI_ADDRESS_ARGS(f->requester), f->owner ? f->owner : "nobody's", what,
+             PCI_ADDRESS_ARGS(f->requester), f->owner[0] ? f->owner : "nobody's", what,
              (unsigned long long)f->address, f->reason,
              f->is_final ? "; too many: it is silenced" : "");
 }
@@ -147,15 +147,16 @@ static struct iommu_fault decode(const struct vtd_unit *unit, uint64_t low, uint
     struct pci_address device = pci_requester(unit->table->segment, FRCD_SID(high));
     bool is_interrupt =
         FRCD_FR(high) >= FIRST_INTERRUPT_REASON && FRCD_FR(high) < ARRAY_SIZE(reasons);
-
-    return (struct iommu_fault){
+    struct iommu_fault fault = {
         .requester = device,
-        .owner = vtd_owner_of(device),
         .address = is_interrupt ? low >> FRCD_INTERRUPT_SHIFT : ALIGN_DOWN(low, PAGE_SIZE),
         .is_interrupt = is_interrupt,
         .is_write = !(high & FRCD_T1),
         .reason = reason_text(FRCD_FR(high)),
     };
+
+    vtd_copy_owner(device, fault.owner);
+    return fault;
 }
 
 /* One pass over the records: a device that fills them as fast as we empty them gets no more. */

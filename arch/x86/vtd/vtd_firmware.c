@@ -13,7 +13,6 @@
 #include "kernel/memmap.h"
 
 static const struct acpi_dmar *dmar;
-static const char owner[] = "firmware";
 
 /* Firmware is believed only where it claims memory that nobody else has. */
 static bool is_only_reserved(const struct memmap *memory, const struct acpi_dmar_rmrr *rmrr)
@@ -38,7 +37,7 @@ static bool has_reserved(struct pci_address device)
 
 static bool is_firmwares(const struct iommu_domain *domain)
 {
-    return domain && domain->owner == owner;
+    return domain && domain->is_firmwares;
 }
 
 bool vtd_is_firmware_device(struct pci_address device)
@@ -70,10 +69,11 @@ static int give_to_firmware(const struct vtd_boot *boot, struct pci_address devi
 {
     struct iommu_device d = {device, true};
     struct iommu_domain *domain;
-    int error = vtd_domain_create(owner, IOMMU_TRANSLATED, &domain);
+    int error = vtd_domain_create("firmware", IOMMU_TRANSLATED, &domain);
 
     if (error)
         return error;
+    domain->is_firmwares = true;
     error = map_regions(domain, boot, device);
     if (!error)
         error = vtd_attach(domain, &d);

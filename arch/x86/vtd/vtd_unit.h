@@ -96,7 +96,8 @@ bool vtd_scope_endpoint(unsigned scope, struct pci_address *device);
 /* --- vtd_domain.c --- */
 
 struct iommu_domain {
-    const char *owner;
+    char owner[IOMMU_OWNER_BYTES];
+    bool is_firmwares;
     enum iommu_domain_kind kind;
     uint16_t id;
     struct pt pt; /* of a translated one */
@@ -128,8 +129,8 @@ void vtd_attach_init(void);
 /* The context entry of a device, or NULL where its bus has no table. */
 struct vtd_entry *vtd_context_find(const struct vtd_unit *unit, struct pci_address device);
 struct iommu_domain *vtd_domain_of(struct pci_address device); /* or NULL */
-/* Its owner, or NULL. Any CPU, also from an interrupt. */
-const char *vtd_owner_of(struct pci_address requester);
+/* Whose it is, or "". Any CPU, also from an interrupt. */
+void vtd_copy_owner(struct pci_address requester, char name[IOMMU_OWNER_BYTES]);
 /* Does the unit see a device of the domain? */
 bool vtd_is_used_on(const struct iommu_domain *domain, const struct vtd_unit *unit);
 
