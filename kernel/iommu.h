@@ -35,6 +35,7 @@ struct iommu_device {
 struct iommu_reach {
     struct pci_address requester;
     char owner[IOMMU_OWNER_BYTES]; /* "": nobody's */
+    bool is_firmwares; /* what firmware declared that it needs; the driver has looked at it */
     uint64_t iova;
     hpa_t hpa;
     uint64_t size;
@@ -125,6 +126,13 @@ extern void (*iommu_on_fault)(const struct iommu_fault *fault);
 
 /* Maps all of a guest's memory where the guest sees it, or nothing. As map(). */
 MUST_CHECK int iommu_map_guest(struct iommu_domain *domain, const struct guest_mem *mem);
+
+/*
+ * Reads back what devices reach and compares: *devices of guests reach all memory of theirs and nothing else. memory_of()
+ * says what that is, or NULL. -EFAULT: one reaches more, or less, and a line says which; -ENODEV: nothing confines them;
+ * -EIO as audit().
+ */
+MUST_CHECK int iommu_check(const struct guest_mem *(*memory_of)(struct pci_address requester), unsigned *devices);
 
 /* A line for each range that a device reaches; for the shell. As audit(). */
 int iommu_list(void (*put_line)(void *context, const char *text), void *context);

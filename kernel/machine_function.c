@@ -302,6 +302,21 @@ struct machine_function *machine_function_find(struct pci_address address)
     return NULL;
 }
 
+static int is_that_requester(void *context, struct pci_address requester)
+{
+    const struct pci_address *wanted = context;
+
+    return pci_is_same(*wanted, requester);
+}
+
+struct machine_function *machine_function_find_requester(struct pci_address requester)
+{
+    for (struct machine_function *f = given; f; f = f->next)
+        if (pci_visit_requesters(f->host, is_that_requester, &requester))
+            return f;
+    return NULL;
+}
+
 /* The requester may be a bridge in between, which is then silenced alone: the device behind it is who it forwards for. */
 void machine_pci_on_fault(const struct iommu_fault *fault)
 {

@@ -58,5 +58,7 @@ void machine_function_stop(struct machine_function *f);
 void machine_function_destroy(struct machine_function *f);
 
 struct machine_function *machine_function_find(struct pci_address address);
+/* The same by what the IOMMU sees of it: itself, or a bridge that forwards for it. */
+struct machine_function *machine_function_find_requester(struct pci_address requester);
 
 #endif

@@ -244,6 +244,24 @@ int machine_pci_add(struct vm *vm, struct pci_passthrough *function, unsigned *n
     return pci_host_add(&pci->host, *number, &slot);
 }
 
+/* --- is it so? --- */
+
+static const struct guest_mem *memory_of(struct pci_address requester)
+{
+    const struct machine_function *f = machine_function_find_requester(requester);
+
+    return f ? &f->vm->mem : NULL;
+}
+
+/* A bug of ours, or hardware that does not hold what was written: nobody runs on that. */
+static int audit(void)
+{
+    unsigned devices;
+    int error = iommu_check(memory_of, &devices);
+
+    return error == -ENODEV ? 0 : error;
+}
+
 /* --- one function --- */
 
 static void wire_pin(struct vm *vm, struct machine_function *f, unsigned index)
@@ -377,6 +395,10 @@ int machine_pci_create(struct vm *vm, const struct io_region *neighbour)
     }
     for (unsigned i = 0; i < config->device_count && !error; i++)
         error = give(vm, config->devices[i]);
+    if (!error && audit() != 0) {
+        vm_config_refuse((struct vm_config *)config, "devices reach what they should not");
+        error = -EIO;
+    }
     return error;
 }
 
@@ -399,6 +421,8 @@ int machine_pci_detach(struct vm *vm)
     }
     if (!error && pci->domain)
         iommu_ops->domain_destroy(pci->domain);
+    if (!error)
+        error = audit();
     return error;
 }
 
@@ -441,12 +465,18 @@ static void show_pci(const struct shell_call *call)
 static void show_iommu(const struct shell_call *call)
 {
     int error = iommu_list(put_line, NULL);
+    unsigned devices;
 
     (void)call;
+    error = error ? error : iommu_check(memory_of, &devices);
     if (error == -ENODEV)
         shell_print("there is no IOMMU, or it is not used: any device reaches all memory");
+    else if (error == -EFAULT)
+        shell_print("a device reaches what it should not, or not all that it should: see the log");
     else if (error)
         shell_print("the IOMMU does not hold what was written to it");
+    else
+        shell_print("audit: %u devices reach all memory of their guests, and nothing else", devices);
 }
 
 static const struct shell_command commands[] = {

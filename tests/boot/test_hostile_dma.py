@@ -47,6 +47,10 @@ class Guests:
             if first <= gpa <= last:
                 return host + gpa - first
 
+    def audit(self):
+        self.shell("iommu")
+        self.machine.expect(r"audit: 1 devices reach all memory of their guests, and nothing else")
+
     def victim_is_unharmed(self):
         """It goes on: two rounds that began after what was done before have found nothing."""
         for _ in range(2):
@@ -74,6 +78,7 @@ def test_every_address_of_others_is_blocked(boot):
         guests.attacker(f"write {address:x}", rf"GUEST: wrote {address:x}", blocked("write of", address, "not mapped for writing"))
     guests.attacker("read fee00000")
     guests.victim_is_unharmed()
+    guests.audit()
     guests.attacker("again", r"GUEST: dma ok")
     guests.attacker("end", stopped("hostile", "debug-exit status=0"))
     guests.victim_is_unharmed()
@@ -137,3 +142,4 @@ def test_an_address_that_it_had_a_moment_ago(boot):
     machine.expect(r"hostile\] GUEST: dma ok")
     guests.attacker("write 300000")
     guests.victim_is_unharmed()
+    guests.audit()

@@ -125,6 +125,7 @@ def test_the_shell_shows_functions_and_what_they_reach(boot, disk_image):
     machine.expect(r"00:05\.0 .*8086:5845|00:05\.0.*NVM|0000:00:05\.0")
     machine.send("iommu\n")
     machine.expect(r"0000:00:05\.0 \(linux\) rw 0x0-")
+    machine.expect(r"audit: 1 devices reach all memory of their guests, and nothing else")
     machine.absent(r"there is no IOMMU|does not hold")
     machine.send("\x01x")
 

@@ -669,6 +669,84 @@ static void the_audit_sees_what_devices_reach(void **state)
     assert_int_equal(s.last.size, BIT(48));
 }
 
+static struct guest_mem checked_mem;
+
+static const struct guest_mem *memory_of(struct pci_address requester)
+{
+    return pci_requester_id(requester) == NIC ? &checked_mem : NULL;
+}
+
+static struct iommu_domain *start_check(void)
+{
+    struct iommu_domain *d;
+
+    start();
+    iommu_ops = iommu;
+    memset(&checked_mem, 0, sizeof checked_mem);
+    assert_int_equal(guest_mem_add(&checked_mem, GPA(0), MIB(4), phys_to_virt(HPA(GIB(1)))), 0);
+    assert_int_equal(guest_mem_add(&checked_mem, GPA(MIB(4)), MIB(2), phys_to_virt(HPA(GIB(2)))), 0);
+    d = create();
+    assert_int_equal(iommu_map_guest(d, &checked_mem), 0);
+    attach(d, NIC);
+    return d;
+}
+
+static void assert_check_says(const char *text)
+{
+    unsigned devices;
+
+    assert_int_equal(iommu_check(memory_of, &devices), -EFAULT);
+    assert_non_null(strstr(fake_log_last, text));
+}
+
+static void a_device_that_reaches_its_guests_memory_is_right(void **state)
+{
+    unsigned devices;
+
+    (void)state;
+    (void)start_check();
+    assert_int_equal(iommu_check(memory_of, &devices), 0);
+    assert_int_equal(devices, 1);
+    iommu_ops = NULL;
+    assert_int_equal(iommu_check(memory_of, &devices), -ENODEV);
+}
+
+static void a_device_that_reaches_more_or_less_is_found(void **state)
+{
+    struct iommu_domain *d = start_check();
+
+    (void)state;
+    assert_int_equal(iommu->unmap(d, MIB(4), PAGE_SIZE), 0);
+    assert_check_says("misses 4 KiB");
+    map(d, MIB(4), GIB(2) + PAGE_SIZE, PAGE_SIZE);
+    assert_check_says("0000:00:03.0 reaches 0x80001000-0x80001fff at 0x400000, which is not its guest's memory");
+    assert_int_equal(iommu->unmap(d, MIB(4), PAGE_SIZE), 0);
+    map(d, MIB(4), GIB(2), PAGE_SIZE);
+    map(d, MIB(8), GIB(1), PAGE_SIZE); /* its own, at another address */
+    assert_check_says("which is not its guest's memory");
+    assert_int_equal(iommu->unmap(d, MIB(8), PAGE_SIZE), 0);
+    map(d, 0xfee00000, GIB(1), PAGE_SIZE);
+    assert_check_says("lies where interrupts are");
+    assert_int_equal(iommu->unmap(d, 0xfee00000, PAGE_SIZE), 0);
+    attach(d, OTHER);
+    assert_check_says("0000:00:1f.0 reaches");
+    assert_check_says("is given to nobody");
+    iommu_ops = NULL;
+}
+
+static void what_firmware_declared_is_no_mistake(void **state)
+{
+    unsigned devices;
+
+    (void)state;
+    add_rmrr(GIB(3), 0x4000, OTHER);
+    start();
+    iommu_ops = iommu;
+    assert_int_equal(iommu_check(memory_of, &devices), 0);
+    assert_int_equal(devices, 0);
+    iommu_ops = NULL;
+}
+
 /* It reads hardware, not our notes. */
 static void the_audit_sees_what_should_not_be(void **state)
 {
@@ -998,6 +1076,9 @@ int main(void)
         TEST(paths_lead_across_bridges),
         TEST(the_audit_sees_what_devices_reach),
         TEST(the_audit_sees_what_should_not_be),
+        TEST(a_device_that_reaches_its_guests_memory_is_right),
+        TEST(a_device_that_reaches_more_or_less_is_found),
+        TEST(what_firmware_declared_is_no_mistake),
         TEST(messages_arrive_as_routed_and_from_their_device_alone),
         TEST(entries_are_given_once_and_come_back),
         TEST(inputs_of_ioapics),

@@ -4,6 +4,7 @@
  * register down, believing nothing that is only in our notes.
  */
 #include "arch/arch.h"
+#include "arch/x86/vtd/vtd_ops.h"
 #include "arch/x86/vtd/vtd_unit.h"
 #include "kernel/lib/errno.h"
 #include "kernel/log.h"
@@ -40,6 +41,7 @@ static int audit_context(struct audit *a, const struct vtd_entry *entry, struct 
 
     a->reach.requester = device;
     vtd_copy_owner(device, a->reach.owner);
+    a->reach.is_firmwares = vtd_is_firmware_device(device);
     if ((entry->low & CONTEXT_TT_MASK) == CONTEXT_TT_PASS_THROUGH)
         return visit_everything(a);
     if ((entry->low & CONTEXT_TT_MASK) != 0 || levels < VTD_LEVELS_MIN || levels > VTD_LEVELS_MAX)
