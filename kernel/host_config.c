@@ -50,6 +50,7 @@ static const struct config_key keys[] = {
     CHOICE("iommu", iommu, off_on, "confine devices by the IOMMU where there is one"),
     CHOICE("mitigations", mitigations, mitigation_choices, "hide from a guest what the CPU keeps of others, if it does"),
     FLAG(audit, "whenever a VM has ended, look whether each has only what is its own"),
+    {"device_interrupts", CONFIG_NUMBER, AT(device_interrupts), 0, 100000000, NULL, "what a device of a guest may send in a second"},
     FLAG(unsafe_dma, "allow passthrough where no IOMMU confines it"),
 };
 /* clang-format on */
@@ -72,6 +73,7 @@ static const struct host_config defaults = {
     .iommu = 1,
     .mitigations = 1,
     .audit = false,
+    .device_interrupts = 200000,
     .unsafe_dma = false,
 };
 

@@ -38,6 +38,7 @@ struct host_config {
     unsigned iommu; /* 0: not used, though it may be there */
     unsigned mitigations; /* 0: none, whatever the CPU needs; see arch/x86/guest/speculation.h */
     bool audit; /* look at what every VM reaches whenever one has ended */
+    unsigned device_interrupts; /* that a passed-through function may send in a second; 0: no limit */
     bool unsafe_dma; /* may a guest do DMA with no IOMMU between? */
 };
 

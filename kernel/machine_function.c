@@ -17,8 +17,6 @@
 #include "kernel/machine_pci.h"
 #include "kernel/pcpu.h"
 
-#define GUEST_MESSAGE(address, data) ((uint64_t)(uint32_t)(address) << 32 | (data))
-
 static struct machine_function *given; /* changed by the control thread, read in faults */
 static struct lock given_lock;
 
@@ -55,58 +53,6 @@ static void set_pin(void *hardware, bool is_on)
 }
 
 /* --- interrupts --- */
-
-/* An interrupt handler: what the device sent becomes what the guest had told it to send. */
-static void deliver(void *context)
-{
-    const struct machine_message *m = context;
-    uint64_t guest = __atomic_load_n(&m->guest, __ATOMIC_RELAXED);
-
-    if (guest != 0)
-        (void)apic_bus_send_msi(&m->vm->platform->apic_bus, guest >> 32, (uint32_t)guest);
-}
-
-static int prepare(struct machine_function *f, struct machine_message *m, struct iommu_message *host)
-{
-    struct iommu_route route = {.is_level = false};
-    int error;
-
-    m->irq.handler = deliver;
-    m->irq.context = m;
-    m->vm = f->vm;
-    error = device_irq_take(&m->irq, f->vm->config->cpus);
-    if (error)
-        return error;
-    route.apic_id = pcpus[m->irq.cpu].apic_id;
-    route.vector = m->irq.vector;
-    error = iommu_ops->interrupts_create(f->host->address, 1, &m->interrupts);
-    if (!error)
-        error = iommu_ops->interrupts_route(m->interrupts, 0, &route, host);
-    if (!error)
-        return 0;
-    device_irq_release(&m->irq);
-    if (m->interrupts)
-        iommu_ops->interrupts_destroy(m->interrupts);
-    m->interrupts = NULL;
-    return error;
-}
-
-static void retire(struct machine_message *m)
-{
-    if (!m->interrupts)
-        return;
-    iommu_ops->interrupts_destroy(m->interrupts);
-    m->interrupts = NULL;
-    device_irq_release(&m->irq);
-}
-
-/* What the guest's message means; an address beyond 4 GiB is none of an interrupt's. */
-static void set_guest_message(struct machine_message *m, const struct pci_message *message)
-{
-    bool is_interrupt = message->address >> 32 == 0;
-
-    __atomic_store_n(&m->guest, is_interrupt ? GUEST_MESSAGE(message->address, message->data) : 0, __ATOMIC_RELAXED);
-}
 
 static void complain(struct machine_function *f)
 {
@@ -147,9 +93,9 @@ static void set_msi(void *hardware, const struct pci_message *message)
         enable_msi(f, false);
         return;
     }
-    set_guest_message(m, message);
+    machine_message_set_guest(m, message);
     if (!m->interrupts) {
-        if (prepare(f, m, &host) != 0) {
+        if (machine_message_prepare(f, m, &host) != 0) {
             complain(f);
             return;
         }
@@ -180,9 +126,9 @@ static void set_msix(void *hardware, unsigned index, const struct pci_message *m
         write_entry(f, index, WORD_CONTROL, VECTOR_MASKED);
         return;
     }
-    set_guest_message(m, message);
+    machine_message_set_guest(m, message);
     if (!m->interrupts) {
-        if (prepare(f, m, &host) != 0) {
+        if (machine_message_prepare(f, m, &host) != 0) {
             complain(f);
             return;
         }
@@ -279,7 +225,7 @@ void machine_function_stop(struct machine_function *f)
     enable_msi(f, false);
     set_msix_control(f, 0);
     for (unsigned i = 0; i < f->message_count; i++)
-        retire(&f->messages[i]);
+        machine_message_retire(&f->messages[i]);
 }
 
 void machine_function_destroy(struct machine_function *f)

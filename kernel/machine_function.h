@@ -3,21 +3,11 @@
 #ifndef KERNEL_MACHINE_FUNCTION_H
 #define KERNEL_MACHINE_FUNCTION_H
 
-#include "arch/x86/device_irq.h"
 #include "drivers/host/pci.h"
 #include "drivers/virt/pci_passthrough.h"
+#include "kernel/machine_message.h"
 #include "kernel/machine_pin.h"
 #include "kernel/vm.h"
-
-struct iommu_interrupts;
-
-/* An interrupt that the device sends, and what it means to the guest. */
-struct machine_message {
-    struct device_irq irq;
-    struct iommu_interrupts *interrupts; /* NULL: not yet used */
-    struct vm *vm;
-    uint64_t guest; /* atomic: address 63:32, data 31:0; 0: nothing */
-};
 
 struct machine_bar {
     uint64_t wanted; /* where the guest has it; PCI_BAR_NOWHERE: it decodes nothing */
@@ -40,6 +30,7 @@ struct machine_function {
     const struct machine_bus *bus;
     struct machine_message *messages;
     unsigned message_count;
+    struct machine_message_count count;
     struct pci_msix_entry *entries;
     struct machine_pin pin;
     bool is_silenced;                /* it may not be bus master any more */

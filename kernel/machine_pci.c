@@ -22,7 +22,6 @@
 #include "kernel/shell.h"
 
 #define HIGH_BAR_BYTES MIB(64) /* from here on a 64-bit BAR lies above 4 GiB */
-#define POLLS_PER_SECOND 10u
 
 struct machine_pci {
     struct pci_host host;
@@ -445,7 +444,8 @@ static void poll(void *context)
 {
     (void)context;
     iommu_ops->poll();
-    timer_arm(&poll_timer, clock_now() + clock_hz() / POLLS_PER_SECOND);
+    machine_message_tick();
+    timer_arm(&poll_timer, clock_now() + clock_hz() / MACHINE_MESSAGE_TICKS_PER_SECOND);
 }
 
 /* --- the shell --- */
@@ -484,8 +484,9 @@ static const struct shell_command commands[] = {
     {"iommu", {{SHELL_NOTHING, NULL}}, "which memory each device reaches, read back from the hardware", show_iommu},
 };
 
-void machine_pci_init(void)
+void machine_pci_init(unsigned interrupts_per_second)
 {
+    machine_message_set_limit(interrupts_per_second);
     shell_add_commands(commands, ARRAY_SIZE(commands));
     timer_init(&poll_timer, poll, NULL);
     if (iommu_ops)

@@ -13,8 +13,11 @@
 struct io_region;
 struct iommu_fault;
 
-/* Once, when timers work: looks for faults from now on; adds the shell's commands. */
-void machine_pci_init(void);
+/*
+ * Once, when timers work: looks for faults from now on; adds the shell's commands. A function may send so many
+ * interrupts (0: no limit).
+ */
+void machine_pci_init(unsigned interrupts_per_second);
 
 /*
  * Gives vm the devices of its description, on a bus that its ports and memory get. Its RAM and its

@@ -466,7 +466,7 @@ static NORETURN void control_main(void)
     machine_leave_screen = leave_screen;
     timer_init(&shell_timer, shell_timer_fired, NULL);
     shell_init();
-    machine_pci_init();
+    machine_pci_init(config.device_interrupts);
     machine_net_init();
     machine_audit_init(config.audit);
     start_vms();

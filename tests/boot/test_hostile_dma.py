@@ -103,6 +103,27 @@ def test_a_device_that_goes_on_is_silenced(boot, disk_image):
     assert len(windows) >= 8 and max(windows.count(second) for second in windows) <= 16, windows
 
 
+def test_a_flood_of_interrupts_is_held_back(boot):
+    machine, guests = start(boot, options(device_interrupts=1000) + ATTACKER + VICTIM, machine=machine_with(EDU))
+    guests.attacker("flood 8000", "GUEST: flooded 8000", r"pci: .*0000:00:07\.0 \(hostile\): more than 1000 interrupts a second: held back")
+    guests.victim_is_unharmed()
+    guests.attacker("flood 8000")
+    guests.attacker("again", "GUEST: dma ok")
+    assert len(machine.found("held back")) == 1
+    guests.attacker("end", stopped("hostile", "debug-exit status=0"))
+    machine.absent(r"iommu: .* refused|event=panic")
+
+
+def test_no_interrupt_that_matters_is_lost_when_they_are_held_back(boot, disk_image):
+    """An NVMe disk that may interrupt twenty times a second is slow, and works."""
+    machine = boot(options(device_interrupts=20) + with_device("00:05.0", "rm.test=pci-disk disk=nvme0n1 mib=2"),
+                   machine=machine_with(NVME, drives=[("disk", disk_image)]), memory=768)
+    machine.expect_in_any_order(r"pci: .*0000:00:05\.0 \(linux\): more than 20 interrupts a second: held back", r"GUEST: disk ok",
+                                r"GUEST: all ok", stopped("linux", "shutdown"))
+    machine.succeed()
+    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|timeout|iommu: .*refused")
+
+
 def test_a_forged_message_is_no_interrupt(boot):
     """It names an entry that nobody has. QEMU's unit blocks it and says so itself, but records no fault; that it is
     more lenient than hardware (it lets the compatibility format pass, and does not ask who writes) is why

@@ -240,7 +240,7 @@ int vtd_interrupts_route(struct iommu_interrupts *interrupts, unsigned index,
                          const struct iommu_route *route, struct iommu_message *message)
 {
     struct vtd_unit *unit = interrupts->unit;
-    struct vtd_entry irte = {0, 0};
+    struct vtd_entry irte = {IRTE_FPD, 0}; /* blocked, and no news: it may come a million times a second */
 
     if (index >= interrupts->count)
         return -EINVAL;
@@ -253,11 +253,10 @@ int vtd_interrupts_route(struct iommu_interrupts *interrupts, unsigned index,
 /* Entries that the unit may still know are not given to anybody else. */
 void vtd_interrupts_destroy(struct iommu_interrupts *interrupts)
 {
-    struct iommu_message message;
     int error = 0;
 
     for (unsigned i = 0; i < interrupts->count; i++)
-        if (vtd_interrupts_route(interrupts, i, NULL, &message) != 0)
+        if (store_irte(interrupts->unit, interrupts->first + i, (struct vtd_entry){0, 0}) != 0)
             error = -EIO;
     if (!error)
         give_entries_back(interrupts->unit, interrupts->first, interrupts->count);
