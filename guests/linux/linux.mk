@@ -9,6 +9,8 @@ LINUX_RECIPES := guests/linux
 LINUX_MODULES := virtio_ring virtio virtio_mmio virtio_console virtio_blk failover net_failover virtio_net \
                  virtio-rng virtio_balloon virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci \
                  vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport
+# In the initramfs too, and loaded only for bridge=.
+LINUX_MODULES_ON_DEMAND := llc stp bridge
 # Room for the file system and the 8 MiB of the disk test.
 LINUX_DISK_MIB := 16
 
@@ -34,7 +36,7 @@ $(LINUX_PC_BUILD)/initramfs.zst: $(LINUX_RECIPES)/make-initramfs $(LINUX_RECIPES
 	$(Q)$< $(LINUX_RECIPES)/init $(LINUX_BUILD)/vsock $(LINUX_PC_BUILD)/modules $@ $(LINUX_PC_MODULES)
 
 $(LINUX_BUILD)/vmlinuz: $(LINUX_RECIPES)/fetch $(LINUX_RECIPES)/linux.mk
-	$(Q)$< linux-image-cloud-amd64 $(LINUX_BUILD) $(LINUX_MODULES) $(LAB_MODULES)
+	$(Q)$< linux-image-cloud-amd64 $(LINUX_BUILD) $(LINUX_MODULES) $(LINUX_MODULES_ON_DEMAND) $(LAB_MODULES)
 
 $(LINUX_BUILD)/vmlinux: $(LINUX_RECIPES)/extract-vmlinux $(LINUX_BUILD)/vmlinuz
 	$(Q)$^ $@
@@ -44,7 +46,7 @@ $(LINUX_BUILD)/vsock: $(LINUX_RECIPES)/vsock.c
 	$(Q)gcc -std=gnu17 -O2 -s -static -Wall -Wextra -Werror $< -o $@
 
 $(LINUX_BUILD)/initramfs.zst: $(LINUX_RECIPES)/make-initramfs $(LINUX_RECIPES)/init $(LINUX_BUILD)/vsock $(LINUX_BUILD)/vmlinuz
-	$(Q)$< $(LINUX_RECIPES)/init $(LINUX_BUILD)/vsock $(LINUX_BUILD)/modules $@ $(LINUX_MODULES)
+	$(Q)$< $(LINUX_RECIPES)/init $(LINUX_BUILD)/vsock $(LINUX_BUILD)/modules $@ $(LINUX_MODULES) -- $(LINUX_MODULES_ON_DEMAND)
 
 # No journal and no lazy initialisation: the fewer blocks it writes by itself, the more repeatable a run.
 $(LINUX_BUILD)/disk.img: $(LINUX_RECIPES)/linux.mk
