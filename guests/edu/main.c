@@ -12,6 +12,8 @@
  *   again                moves bytes of its own memory once more
  *   leave ADDRESS        starts a write there and ends
  *   end                  ends
+ *
+ * Where nobody types, its command line does with read=ADDRESS; it ends behind that.
  */
 #include "guests/common/multiboot.h"
 #include "guests/common/pci.h"
@@ -163,7 +165,7 @@ static const struct {
     const char *name;
     void (*act)(uint32_t first, uint32_t second);
 } commands[] = {
-    {"read", read}, {"write", write}, {"message", message}, {"flood", flood},
+    {"read", read},   {"write", write}, {"message", message}, {"flood", flood},
     {"fault", fault}, {"again", again}, {"leave", leave}, {"end", end},
 };
 
@@ -214,8 +216,9 @@ static void obey(const char *line)
     print("GUEST: what is %s?\n", line);
 }
 
-int guest_main(uint32_t magic UNUSED, uint32_t info UNUSED)
+int guest_main(uint32_t magic UNUSED, uint32_t info)
 {
+    const char *target = multiboot_text_option((const void *)(uintptr_t)info, "read=");
     char line[LINE_BYTES];
 
     if (pci_read(DEVICE, PCI_VENDOR_ID) != EDU_ID) {
@@ -225,6 +228,10 @@ int guest_main(uint32_t magic UNUSED, uint32_t info UNUSED)
     pci_write(DEVICE, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     edu = pci_memory(DEVICE, 0);
     again(0, 0);
+    if (target) {
+        read(get_hex(&target), 0);
+        return 0;
+    }
     for (;;) {
         get_line(line);
         obey(line);

@@ -19,7 +19,7 @@ SNAPSHOT = LAB / "snapshot"
 LEVEL1_MEMORY = 1024
 
 QEMU_OPTIONS = ("-nodefaults -accel kvm -cpu host,+vmx -machine q35,kernel-irqchip=split "
-                "-device intel-iommu,intremap=on,caching-mode=on -cdrom /job/test.iso -boot d -serial stdio "
+                "-device intel-iommu,intremap=on,eim=on,caching-mode=on -cdrom /job/test.iso -boot d -serial stdio "
                 "-display none -net none -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4")
 
 
@@ -101,11 +101,22 @@ class Level1Job(Level1):
 
 
 class NestedQemu(Level1Job):
-    """The ISO under test in QEMU/KVM with nested VMX."""
+    """The ISO under test in QEMU/KVM with nested VMX. A class that has devices to give away is nested_with()'s."""
 
     name = "lab"
     power_off_seconds = 120  # level 1 has to end QEMU and itself
+    devices = ()
+    drives = ()
 
     def fill_job(self, folder):
         os.link(self.spec.iso, folder / "test.iso")
-        return f"qemu {QEMU_OPTIONS} -m {self.spec.memory} -smp {self.spec.cpus}\necho \"L1: qemu status $?\"\n"
+        options = [f"-m {self.spec.memory} -smp {self.spec.cpus}", *(f"-device {device}" for device in self.devices)]
+        for name, path in self.drives:
+            shutil.copy(path, folder / f"{name}.img")
+            options.append(f"-drive if=none,id={name},format=raw,snapshot=on,file=/job/{name}.img")
+        return f"mkdir -p /var/tmp\nqemu {QEMU_OPTIONS} {' '.join(options)}\necho \"L1: qemu status $?\"\n"
+
+
+def nested_with(*devices, drives=()):
+    """NestedQemu with these -device arguments, and an image as the drive of each name."""
+    return type("NestedVariant", (NestedQemu,), {"devices": devices, "drives": drives})

@@ -3,7 +3,8 @@
 VM entry more strictly than Bochs does, and only here are VT-x, x2APIC and a DMAR table in one machine."""
 
 import pytest
-from nested import NestedQemu
+from devices import EDU, NVME, hostile, with_device
+from nested import NestedQemu, nested_with
 from vms import POWER_OFF, guest, linux, stopped
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -34,3 +35,25 @@ def test_two_linux_guests(boot):
                                 stopped("two", "shutdown"), timeout=NESTED_SECONDS)
     machine.succeed(NESTED_SECONDS)
     machine.absent(r"GUEST: FAILED|event=panic")
+
+
+def test_linux_with_a_disk_behind_the_iommu(boot, disk_image):
+    """Every address that the disk uses goes through VT-d's tables, and every message through its table, with x2APIC ids."""
+    machine = boot(POWER_OFF + with_device("00:05.0", "rm.test=pci-disk disk=nvme0n1 mib=4"), memory=600,
+                   machine=nested_with(NVME, drives=[("disk", disk_image)]))
+    machine.expect(r"vtd: interrupt remapping on, x2APIC ids", NESTED_SECONDS)
+    machine.expect(r"pci: 0000:00:05\.0 is linux's 00:01\.0", NESTED_SECONDS)
+    machine.expect(r"GUEST: disk ok", NESTED_SECONDS)
+    machine.expect(r"GUEST: messages: [1-9]", NESTED_SECONDS)
+    machine.expect(stopped("linux", "shutdown"), NESTED_SECONDS)
+    machine.succeed(NESTED_SECONDS)
+    machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*refused")
+
+
+def test_a_hostile_device(boot):
+    """What it is told cannot be typed here: it moves its guest's memory, and reads what it tries by itself."""
+    machine = boot(POWER_OFF + hostile("00:07.0", extra='cmdline = "read=1000000"'), machine=nested_with(EDU))
+    machine.expect(r"GUEST: dma ok", NESTED_SECONDS)
+    machine.expect(r"iommu: .*0000:00:07\.0 \(hostile\): read of 0x1000000 refused", NESTED_SECONDS)
+    machine.expect(stopped("hostile", "debug-exit status=0"), NESTED_SECONDS)
+    machine.succeed(NESTED_SECONDS)
