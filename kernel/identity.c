@@ -27,10 +27,25 @@ static bool find_usable(const struct memmap *map, uint64_t start, uint64_t end, 
     return false;
 }
 
+static bool is_enough_left(const struct memmap *map, uint64_t end)
+{
+    struct memmap_range r;
+
+    for (unsigned cursor = 0; memmap_next_usable(map, &cursor, &r);) {
+        uint64_t first = MAX(r.start.value, end), behind = MIN(r.start.value + r.size, GIB(4));
+
+        if (first < behind && behind - first >= IDENTITY_REST_BYTES)
+            return true;
+    }
+    return false;
+}
+
 int identity_reserve(struct memmap *map, uint64_t end)
 {
     struct memmap_range piece;
 
+    if (!is_enough_left(map, end))
+        return -ENOMEM;
     memory = map;
     limit = end;
     taken_by = NULL;

@@ -15,13 +15,15 @@
 
 #include "kernel/memmap.h"
 
-#define IDENTITY_BASE MIB(1)
+#define IDENTITY_BASE       MIB(1)
+#define IDENTITY_REST_BYTES MIB(32) /* what everything else has at least, in one piece */
 
 struct boot_info;
 
 /*
  * Before the page allocator has anything: what is usable of the map from IDENTITY_BASE to end is
- * MEMMAP_GUEST from now on. The map stays where it is. -ENOSPC: it is full
+ * MEMMAP_GUEST from now on. The map stays where it is. -ENOMEM: too little is left for the rest, below 4 GiB, where a
+ * boot begins; -ENOSPC: the map is full
  */
 MUST_CHECK int identity_reserve(struct memmap *map, uint64_t end);
 

@@ -38,6 +38,7 @@
 #include "kernel/iommu.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/bytes.h"
+#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/machine.h"
@@ -160,13 +161,16 @@ static void map_memory(void)
 /* The machine's low memory is for the VM that wants to see it where it is, before anybody else takes some. */
 static void set_identity_memory_aside(void)
 {
-    int error = 0;
+    for (unsigned i = 0; i < vm_set.count; i++) {
+        struct vm_config *c = &vm_set.vms[i];
+        bool wants = !c->refused && c->memory_map == VM_MEMORY_MAP_IDENTITY;
+        int error = wants ? identity_reserve(&memory, c->memory) : 0;
 
-    for (unsigned i = 0; i < vm_set.count && !error; i++)
-        if (!vm_set.vms[i].refused && vm_set.vms[i].memory_map == VM_MEMORY_MAP_IDENTITY)
-            error = identity_reserve(&memory, vm_set.vms[i].memory);
-    if (error)
-        panic("the memory map has too many ranges");
+        if (error == -ENOMEM)
+            vm_config_refuse(c, "memory_map=identity: too little of the machine's memory would be left");
+        else if (error)
+            panic("the memory map has too many ranges");
+    }
 }
 
 /* Where the first page tables go: the largest piece of RAM that the boot tables reach. */

@@ -25,6 +25,9 @@ def test_a_disk(boot, disk_image, device, address, disk):
     machine.absent(r"GUEST: FAILED|event=panic|Kernel panic|Call Trace|iommu: .*refused")
 
 
+TRIES = 'cmdline = "read=1000000"'
+
+
 def test_without_an_iommu_it_is_refused(boot):
     machine = boot(options(iommu="off") + hostile("00:07.0"), machine=machine_with(EDU))
     machine.expect(refused("hostile", "no IOMMU confines it"))
@@ -35,12 +38,12 @@ def test_without_an_iommu_it_is_refused(boot):
 UNSAFE = r"iommu: .*UNSAFE: .*can read and write all memory"
 
 
-@pytest.mark.parametrize("iommu", [None, IOMMU], ids=["none", "off"])
-def test_unsafe_dma(boot, disk_image, iommu):
+@pytest.mark.parametrize("iommu,firmware", [(None, "bios"), (IOMMU, "uefi")], ids=["none", "off"])
+def test_unsafe_dma(boot, disk_image, iommu, firmware):
     """With no IOMMU, a guest that sees its memory at the machine's addresses has a disk all the same."""
     config = options(unsafe_dma=True, iommu="off") + linux("linux", cmdline="rm.test=pci-disk disk=nvme0n1 mib=32",
                                                            extra='devices = ["00:05.0"]\nmemory_map = "identity"')
-    machine = boot(config, memory=768, machine=machine_with(NVME, drives=[("disk", disk_image)], iommu=iommu))
+    machine = boot(config, memory=768, firmware=firmware, machine=machine_with(NVME, drives=[("disk", disk_image)], iommu=iommu))
     machine.expect(UNSAFE)
     machine.expect(r"GUEST: disk ok sha256=[0-9a-f]{64}$")
     machine.expect(r"GUEST: messages: [1-9]")
@@ -56,16 +59,24 @@ def test_unsafe_dma_is_for_who_sees_the_machines_addresses(boot):
     machine.expect(r'event=vm-refused vm=hostile why="with no IOMMU, a device needs memory_map=identity')
     machine.fail()
     machine = boot(options(unsafe_dma=True) + guest("one", "hello-multiboot.elf", 'memory_map = "identity"')
-                   + guest("two", "hello-multiboot.elf", 'memory_map = "identity"') + hostile("00:07.0"), machine=machine_with(EDU))
-    machine.expect_in_any_order(r'event=vm-refused vm=two why="memory_map=identity: one has it', r"iommu: .*0000:00:07.0.*0x1000000",
-                                stopped("one", "debug-exit status=0"))
+                   + guest("two", "hello-multiboot.elf", 'memory_map = "identity"') + hostile("00:07.0", extra=TRIES),
+                   machine=machine_with(EDU))
+    machine.expect_in_any_order(r'event=vm-refused vm=two why="memory_map=identity: one has it', stopped("one", "debug-exit status=0"),
+                                r"iommu: .*0000:00:07.0.*0x1000000", stopped("hostile", "debug-exit status=0"))
     machine.fail()
     machine.absent("UNSAFE|event=panic")
 
 
+def test_the_machines_low_memory_is_not_all_of_it(boot):
+    config = POWER_OFF + guest("all", "hello-multiboot.elf", 'memory_map = "identity"').replace('"16M"', '"1G"')
+    machine = boot(config, machine=machine_with(iommu=None))
+    machine.expect(r'event=vm-refused vm=all why="memory_map=identity: too little of the machine\'s memory would be left')
+    machine.fail()
+
+
 def test_what_cannot_be_given(boot):
     machine = boot(POWER_OFF + hostile("00:1e.0", "nobody") + hostile("00:00.0", "bridge") + hostile("00:1f.2", "shared")
-                   + hostile("00:07.0", "first") + hostile("00:07.0", "second"), machine=machine_with(EDU), cpus=2)
+                   + hostile("00:07.0", "first", TRIES) + hostile("00:07.0", "second"), machine=machine_with(EDU), cpus=2)
     machine.expect_in_any_order(
         refused("nobody", "there is none"), refused("bridge", "bridges are the machine's"),
         refused("shared", "cannot tell it from its neighbours"), refused("second", "another VM has it"),

@@ -130,6 +130,19 @@ static void one_has_it_at_a_time(void **state)
     assert_int_equal(identity_take(&two, MIB(2)), 0);
 }
 
+static void something_is_left_for_the_rest(void **state)
+{
+    uint64_t all = MIB(256);
+
+    (void)state;
+    assert_int_equal(identity_reserve(&map, all - IDENTITY_REST_BYTES + 1), -ENOMEM);
+    assert_int_equal(identity_reserve(&map, all), -ENOMEM);
+    assert_int_equal(identity_reserve(&map, GIB(3)), -ENOMEM);
+    assert_int_equal(memmap_add(&map, HPA(GIB(4)), GIB(4), MEMMAP_USABLE), 0); /* where the boot's tables do not reach */
+    assert_int_equal(identity_reserve(&map, all), -ENOMEM);
+    assert_int_equal(identity_reserve(&map, all - IDENTITY_REST_BYTES), 0);
+}
+
 /* Memory that firmware described in too many pieces. */
 static void a_full_map_is_said_so(void **state)
 {
@@ -146,6 +159,7 @@ int main(void)
         cmocka_unit_test_setup(modules_move_out, set_up),
         cmocka_unit_test_setup(a_module_that_cannot_move_is_a_hole, set_up),
         cmocka_unit_test_setup(one_has_it_at_a_time, set_up),
+        cmocka_unit_test_setup(something_is_left_for_the_rest, set_up),
         cmocka_unit_test_setup(a_full_map_is_said_so, set_up),
     };
 
