@@ -77,9 +77,10 @@ static int add_identity(struct vm *vm)
     struct memmap_range r;
     int error = identity_take(vm, end);
 
+    if (error == -EBUSY)
+        return machine_refuse(vm, "memory_map=identity: another VM has the machine's low memory");
     if (error)
-        return machine_refuse(vm, error == -EBUSY ? "another VM has the machine's low memory"
-                                                  : "so much of the machine's low memory was not set aside at boot");
+        return machine_refuse(vm, "memory_map=identity: so much of the machine's low memory was not set aside at boot");
     error = add_ram(vm, 0, MIN(end, IDENTITY_BASE));
     for (unsigned cursor = 0; !error && identity_next(&cursor, &r) && r.start.value < end;)
         error = give(vm, r.start.value, r.start, MIN(r.size, end - r.start.value));

@@ -158,21 +158,6 @@ static void map_memory(void)
         panic("the memory map has too many ranges");
 }
 
-/* The machine's low memory is for the VM that wants to see it where it is, before anybody else takes some. */
-static void set_identity_memory_aside(void)
-{
-    for (unsigned i = 0; i < vm_set.count; i++) {
-        struct vm_config *c = &vm_set.vms[i];
-        bool wants = !c->refused && c->memory_map == VM_MEMORY_MAP_IDENTITY;
-        int error = wants ? identity_reserve(&memory, c->memory) : 0;
-
-        if (error == -ENOMEM)
-            vm_config_refuse(c, "memory_map=identity: too little of the machine's memory would be left");
-        else if (error)
-            panic("the memory map has too many ranges");
-    }
-}
-
 /* Where the first page tables go: the largest piece of RAM that the boot tables reach. */
 static hpa_t find_early_memory(uint64_t *size)
 {
@@ -185,6 +170,29 @@ static hpa_t find_early_memory(uint64_t *size)
         panic("no 4 MiB of free memory below 4 GiB");
     *size = best.size;
     return best.start;
+}
+
+/*
+ * The machine's low memory is for the VM that wants to see it where it is, before anybody else takes some. The descriptions
+ * are read when there is memory to keep them; here that of one VM at a time, in room that nobody has yet.
+ */
+static void set_identity_memory_aside(void)
+{
+    uint64_t size;
+    struct vm_config_set set = {.vms = (struct vm_config *)find_early_memory(&size).value, .capacity = 1};
+    struct config_error unheard; /* it is said when they are read */
+    int error = 0;
+
+    for (unsigned i = 0; i < boot.module_count; i++, set.count = 0)
+        if (vm_config_add_module(&set, i, boot.modules[i].command_line, &unheard) == 0 && set.count > 0 &&
+            set.vms[0].memory_map == VM_MEMORY_MAP_IDENTITY) {
+            error = identity_reserve(&memory, set.vms[0].memory);
+            break;
+        }
+    if (error == -ENOMEM)
+        log_warn("memory", "memory_map=identity: too little of the machine's memory would be left");
+    else if (error)
+        panic("the memory map has too many ranges");
 }
 
 static void start_memory(void)
@@ -564,7 +572,6 @@ void kernel_main(uint32_t magic, uint32_t mbi)
     choose_consoles();
     log_info("main", "Ringmaster, a hypervisor for x86-64");
     map_memory();
-    vm_config_read_boot(&vm_set, &boot);
     set_identity_memory_aside();
     start_memory();
     stack = smp_init_boot_cpu();

@@ -70,7 +70,7 @@ def test_unsafe_dma_is_for_who_sees_the_machines_addresses(boot):
 def test_the_machines_low_memory_is_not_all_of_it(boot):
     config = POWER_OFF + guest("all", "hello-multiboot.elf", 'memory_map = "identity"').replace('"16M"', '"1G"')
     machine = boot(config, machine=machine_with(iommu=None))
-    machine.expect(r'event=vm-refused vm=all why="memory_map=identity: too little of the machine\'s memory would be left')
+    machine.expect(r'event=vm-refused vm=all why="memory_map=identity: so much of the machine\'s low memory was not set aside')
     machine.fail()
 
 
