@@ -290,7 +290,7 @@ static void a_device_that_reaches_another_vm_is_found(void **state)
     assert_int_equal(run(), 0);
     reach.hpa = virt_to_phys(vms[1].mem.slots[0].host);
     assert_found("of web reaches");
-    reach.owner = "firmware";
+    strcpy(reach.owner, "firmware");
     assert_int_equal(run(), 1);
     reach.hpa = HPA(0x7f000000);
     assert_int_equal(run(), 0);

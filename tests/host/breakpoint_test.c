@@ -124,7 +124,7 @@ static void test_a_string_stops_where_it_hits(void **state)
     set(0, DATA_AT + 1, WRITE, 0);
     vcpu->gpr[GPR_RDI] = DATA_AT;
     vcpu->gpr[GPR_RCX] = 5;
-    assert_int_equal(io("\xf3\x6c", true), VERDICT_RESUME);
+    assert_int_equal(io("\xf3\x6c", true), VERDICT_LEAVE);
     assert_int_equal(vcpu->gpr[GPR_RCX], 3);
     fake_vcpu_assert_raised(&f, X86_DB);
     assert_int_equal(f.registers[VCPU_DR6], DR6_INIT | 1);
