@@ -59,10 +59,19 @@ static int add_ram(struct vm *vm, uint64_t gpa, uint64_t size)
     return 0;
 }
 
+/* Else it would be looked for in ever smaller pieces, and zeroed. */
+static bool is_free(uint64_t size)
+{
+    struct page_stats stats;
+
+    page_get_stats(&stats);
+    return size <= stats.free_pages << PAGE_SHIFT;
+}
+
 static int add_layout(struct vm *vm)
 {
     uint64_t size = vm->config->memory;
-    int error = add_ram(vm, 0, guest_ram_below_hole(size));
+    int error = is_free(size) ? add_ram(vm, 0, guest_ram_below_hole(size)) : -ENOMEM;
 
     error = error ? error : add_ram(vm, GUEST_HOLE_END, guest_ram_above_hole(size));
     if (error == -ENOSPC)
