@@ -100,9 +100,12 @@ void pt_clear_entry(struct pt *pt, uint64_t *entry, unsigned level)
 
 static bool is_empty(const struct pt *pt, const uint64_t *table)
 {
-    for (unsigned i = 0; i < PT_ENTRIES; i++)
-        if (pt->format->is_present(pt_load(&table[i])))
+    for (unsigned i = 0; i < PT_ENTRIES; i++) {
+        uint64_t entry = pt_load(&table[i]);
+
+        if (entry != 0 && pt->format->is_present(entry)) /* most that are not are 0 */
             return false;
+    }
     return true;
 }
 
