@@ -8,8 +8,9 @@
 
 #include "kernel/lib/types.h"
 
-#define VIRTIO_ID_NET   1u
-#define VIRTIO_ID_BLOCK 2u
+#define VIRTIO_ID_NET     1u
+#define VIRTIO_ID_BLOCK   2u
+#define VIRTIO_ID_BALLOON 5u
 
 #define VIRTIO_RING_SIZE 64u
 #define VIRTIO_NEXT      1u /* flags of a descriptor */

@@ -1,1 +1,1 @@
-$(eval $(call guest,measure,interrupts64))
+$(eval $(call guest,measure,smp64))

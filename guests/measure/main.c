@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Measures what a guest gets of a CPU that it shares (measure.c), or is the one that others must be kept
- * safe from (hostile.c). `mode=NAME` on the command line says which.
+ * safe from (hostile*.c). `mode=NAME` on the command line says which.
  */
 #include "guests/measure/measure.h"
 #include "guests/common/apic.h"
@@ -16,21 +16,23 @@ static bool is_word(const char *text, const char *word)
     return *text == '\0' || *text == ' ';
 }
 
-static const struct mode *find_mode(const struct mode *mode, const char *name)
+static const struct mode *const tables[] = {measuring_modes, hostile_modes, hostile_virtio_modes, hostile_smp_modes};
+
+static const struct mode *find_mode(const char *name)
 {
-    while (mode->name && !is_word(name, mode->name))
-        mode++;
-    return mode->name ? mode : NULL;
+    for (unsigned i = 0; i < ARRAY_SIZE(tables); i++)
+        for (const struct mode *mode = tables[i]; mode->name; mode++)
+            if (is_word(name, mode->name))
+                return mode;
+    return NULL;
 }
 
 int guest_main(uint32_t magic UNUSED, uint32_t address)
 {
     const struct multiboot_info *info = (const void *)(uintptr_t)address;
     const char *name = multiboot_text_option(info, "mode=");
-    const struct mode *mode = name ? find_mode(measuring_modes, name) : NULL;
+    const struct mode *mode = name ? find_mode(name) : NULL;
 
-    if (name && !mode)
-        mode = find_mode(hostile_modes, name);
     if (!mode) {
         print("GUEST: FAILED: no such mode\n");
         return 1;

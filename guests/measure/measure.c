@@ -84,6 +84,24 @@ static void latency(const struct multiboot_info *info)
     print("GUEST: latency worst=%lu mean=%lu count=%lu\n", worst, mean(), count);
 }
 
+/* --- listen: the same with a card that is sent to --- */
+
+static void listen(const struct multiboot_info *info)
+{
+    unsigned wanted = multiboot_option(info, "count="), period = multiboot_option(info, "period="), frames = 0;
+
+    if (!net_start()) {
+        print("GUEST: FAILED: no network card\n");
+        return;
+    }
+    apic_timer_start(on_timer);
+    while (count < wanted) {
+        sleep_for(period);
+        frames += net_drain();
+    }
+    print("GUEST: latency worst=%lu mean=%lu count=%lu frames=%u\n", worst, mean(), count, frames);
+}
+
 /* --- memory: for `ticks=`, nobody writes into what is ours --- */
 
 #define CHECKED_START MIB(2) /* behind the image */
@@ -123,6 +141,7 @@ static void memory(const struct multiboot_info *info)
 const struct mode measuring_modes[] = {
     {"spin", spin},
     {"latency", latency},
+    {"listen", listen},
     {"memory", memory},
     {NULL, NULL},
 };

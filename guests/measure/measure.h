@@ -11,7 +11,17 @@ struct mode {
     void (*run)(const struct multiboot_info *info);
 };
 
-/* Those that measure, and those that do what a guest should not; each ends with a name of NULL. */
-extern const struct mode measuring_modes[], hostile_modes[];
+/* Those that measure, and those that do what a guest should not: alone, with a device, with more vCPUs. Each ends with a
+ * name of NULL. */
+extern const struct mode measuring_modes[], hostile_modes[], hostile_virtio_modes[], hostile_smp_modes[];
+
+/* --- net.c: the first network card --- */
+
+/* False: there is none. */
+bool net_start(void);
+/* Sends broadcasts for ever, each from another address. */
+NORETURN void net_flood(void);
+/* Gives every buffer back in which something has come; how many those were. */
+unsigned net_drain(void);
 
 #endif
