@@ -221,6 +221,7 @@ int guest_main(uint32_t magic UNUSED, uint32_t info)
     const char *target = multiboot_text_option((const void *)(uintptr_t)info, "read=");
     char line[LINE_BYTES];
 
+    print_whole_lines(); /* faults of its device are reported at any moment */
     if (pci_read(DEVICE, PCI_VENDOR_ID) != EDU_ID) {
         print("GUEST: no edu\n");
         return 1;

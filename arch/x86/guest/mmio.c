@@ -12,7 +12,6 @@
 #include "kernel/guest_pages.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
-#include "kernel/log.h"
 
 /* --- any instruction --- */
 
@@ -132,14 +131,11 @@ static COLD enum verdict refetch(struct vcpu *vcpu, const struct gva_fault *faul
     return VERDICT_RESUME;
 }
 
-/* All ones is what a PC's bus gives where nobody answers, and FFH FFH is no instruction. */
+/* A PC's bus gives all ones, which is #UD without end where a handler skips it; the dump helps more. */
 static COLD enum verdict refuse(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    if (exit->memory.is_fetch && vcpu->event.type == EVENT_NONE) {
-        log_guest("mmio", "fetch at guest-physical %#lx, where there is no memory: #UD", exit->memory.address.value);
-        vcpu_raise(vcpu, X86_UD);
-        return VERDICT_RESUME;
-    }
+    if (exit->memory.is_fetch && vcpu->event.type == EVENT_NONE)
+        return give_up(vcpu, exit, "the guest jumped to where there is no memory");
     return give_up(vcpu, exit, "an interrupt's frame or table is where there is no memory");
 }
 
