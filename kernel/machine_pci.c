@@ -210,11 +210,17 @@ static struct pci_passthrough_bar bar_of(const struct pci_bar *host)
                                         .is_ports = is_ports};
 }
 
+/* One that cannot be held back delays whoever shares its line: not behind an IOMMU, which promises that nobody is harmed. */
+static bool has_pin(const struct pci_function *f)
+{
+    return f->interrupt_pin != 0 && (!iommu_ops->confines || pci_has_maskable_pin(f));
+}
+
 static void fill_layout(const struct pci_function *f, struct pci_passthrough_layout *layout)
 {
     *layout = (struct pci_passthrough_layout){
         .msix.capability = (uint8_t)f->capabilities[PCI_CAP_MSIX],
-        .has_pin = pci_has_maskable_pin(f),
+        .has_pin = has_pin(f),
     };
     for (unsigned i = 0; i < PCI_BARS_MAX; i++)
         layout->bars[i] = bar_of(&f->bars[i]);
@@ -268,6 +274,7 @@ static void wire_pin(struct vm *vm, struct machine_function *f, unsigned index)
     f->pin.address = f->host->address;
     f->pin.chip = &vm->platform->ioapic;
     f->pin.input = GUEST_PCI_GSI + index;
+    f->pin.is_maskable = pci_has_maskable_pin(f->host);
 }
 
 static void end_of_interrupt(void *context, unsigned input)

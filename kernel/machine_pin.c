@@ -4,7 +4,8 @@
  * and we have no interpreter: so all inputs are listened to that it could be, and each function says itself whether it
  * is the one that interrupts (PCI Local Bus Specification 2.3, "Device Status"). It is held back by its own command
  * register then, until the guest's EOI, so that neither a guest that does not serve it nor the line's other users
- * disturb each other. What cannot be held back has no pin for a guest.
+ * disturb each other. Older functions can neither say it nor be held back: whatever is nobody else's may be theirs, and
+ * the whole line is masked until the EOI. Whoever shares it waits with them, so this is for guests that are trusted.
  *
  * Lock order: a VM's devices, pins, a guest's IOAPIC. Interrupts are off in all of this.
  */
@@ -27,6 +28,7 @@ struct line {
     uint32_t gsi;
     unsigned unclaimed; /* interrupts since the last tick that were nobody's */
     bool is_masked, was_reported;
+    bool is_held; /* until the last pin of those that are not maskable has ended */
 };
 
 static struct line lines[LINES_MAX];
@@ -38,19 +40,38 @@ static struct timer tick_timer; /* the boot CPU's */
 
 /* --- interrupts --- */
 
+static void tell_guest(struct machine_pin *pin)
+{
+    pin->is_held = true;
+    ioapic_set_line(pin->chip, pin->input, true);
+}
+
 /* Whoever interrupts is held back, and its guest told. */
 static bool claim(void)
 {
     bool is_claimed = false;
 
     for (struct machine_pin *pin = pins; pin; pin = pin->next) {
-        if (!pin->is_allowed || pin->is_held || !pci_hold_pin(pin->address))
+        if (!pin->is_maskable || !pin->is_allowed || pin->is_held || !pci_hold_pin(pin->address))
             continue;
-        pin->is_held = true;
-        ioapic_set_line(pin->chip, pin->input, true);
+        tell_guest(pin);
         is_claimed = true;
     }
     return is_claimed;
+}
+
+/* All that cannot say whether it is they: their guests find out, as drivers on a shared line do. */
+static bool hold_line(struct line *line)
+{
+    for (struct machine_pin *pin = pins; pin; pin = pin->next) {
+        if (pin->is_maskable || !pin->is_allowed)
+            continue;
+        tell_guest(pin);
+        line->is_held = true;
+    }
+    if (line->is_held)
+        host_ioapic_set_mask(line->gsi, true);
+    return line->is_held;
 }
 
 /* A line that nobody lowers, or that a guest makes flicker, must not take the CPU. */
@@ -71,7 +92,7 @@ static void on_interrupt(void *context)
     struct line *line = context;
 
     lock_acquire(&pins_lock);
-    if (!claim())
+    if (!claim() && !hold_line(line))
         count_unclaimed(line);
     lock_release(&pins_lock);
 }
@@ -98,7 +119,7 @@ static void tick(void *context)
     lock_acquire(&pins_lock);
     for (struct line *line = lines; line < lines + line_count; line++) {
         line->unclaimed = 0;
-        if (line->is_masked)
+        if (line->is_masked && !line->is_held)
             host_ioapic_set_mask(line->gsi, false);
         line->is_masked = false;
     }
@@ -121,9 +142,33 @@ static void start(void)
 
 /* --- pins --- */
 
-static void set_held(struct machine_pin *pin, bool is_held)
+static bool is_line_needed(void)
 {
-    pci_set_command(pin->address, PCI_COMMAND_INTX_OFF, is_held);
+    for (const struct machine_pin *pin = pins; pin; pin = pin->next)
+        if (!pin->is_maskable && pin->is_held)
+            return true;
+    return false;
+}
+
+/* What still interrupts does so at once. */
+static void release_lines(void)
+{
+    if (is_line_needed())
+        return;
+    for (struct line *line = lines; line < lines + line_count; line++) {
+        if (line->is_held)
+            host_ioapic_set_mask(line->gsi, line->is_masked);
+        line->is_held = false;
+    }
+}
+
+/* The hardware follows what is known of the pin. */
+static void update(const struct machine_pin *pin)
+{
+    if (pin->is_maskable)
+        pci_set_command(pin->address, PCI_COMMAND_INTX_OFF, !pin->is_attached || !pin->is_allowed || pin->is_held);
+    else
+        release_lines();
 }
 
 void machine_pin_attach(struct machine_pin *pin)
@@ -136,7 +181,7 @@ void machine_pin_attach(struct machine_pin *pin)
     pin->is_held = false;
     pin->next = pins;
     pins = pin;
-    set_held(pin, false);
+    update(pin);
     lock_release(&pins_lock);
 }
 
@@ -151,7 +196,7 @@ void machine_pin_detach(struct machine_pin *pin)
         link = &(*link)->next;
     *link = pin->next;
     pin->is_attached = false;
-    set_held(pin, true);
+    update(pin);
     lock_release(&pins_lock);
 }
 
@@ -163,15 +208,18 @@ void machine_pin_allow(struct machine_pin *pin, bool is_allowed)
         ioapic_set_line(pin->chip, pin->input, false);
     pin->is_held = false;
     if (pin->is_attached)
-        set_held(pin, !is_allowed);
+        update(pin);
     lock_release(&pins_lock);
 }
 
 void machine_pin_end(struct machine_pin *pin)
 {
+    bool was_held;
+
     lock_acquire(&pins_lock);
-    if (pin->is_held && pin->is_attached)
-        set_held(pin, !pin->is_allowed);
+    was_held = pin->is_held;
     pin->is_held = false;
+    if (was_held && pin->is_attached)
+        update(pin);
     lock_release(&pins_lock);
 }

@@ -12,13 +12,14 @@ struct machine_pin {
     struct pci_address address;
     struct ioapic *chip; /* the guest's, and the input that the pin is wired to there */
     unsigned input;
+    bool is_maskable; /* by itself (pci_has_maskable_pin); else its lines are masked for it */
     bool is_attached;
     bool is_allowed; /* by the guest */
     bool is_held;    /* it has interrupted, and does not again before the guest's EOI */
     struct machine_pin *next;
 };
 
-/* The pin can be held back (pci_has_maskable_pin), and is. From now on it is not; and is again. Control thread. */
+/* A pin that can be held back is so. From now on it is not; and is again. Control thread. */
 void machine_pin_attach(struct machine_pin *pin);
 void machine_pin_detach(struct machine_pin *pin);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Theory: whoever interrupts is held back until its guest is done with it, and nobody else is; a line that is nobody's, or
- * flickers, costs a bounded number of interrupts, and what shares it goes on working.
+ * flickers, costs a bounded number of interrupts, and what shares it goes on working. Older functions, which neither say
+ * that they interrupt nor can be held back, get what is nobody else's, and the lines wait for them.
  */
 #include "tests/host/fake/fake.h"
 #include "arch/x86/device_irq.h"
@@ -94,7 +95,7 @@ static int set_up(void **state)
     memset(level, 0, sizeof level);
     for (unsigned i = 0; i < PINS; i++) {
         functions[i].is_off = true;
-        pins[i] = (struct machine_pin){.address = {0, 0, (uint8_t)i}, .chip = &chips[i], .input = 32};
+        pins[i] = (struct machine_pin){.address = {0, 0, (uint8_t)i}, .chip = &chips[i], .input = 32, .is_maskable = true};
         machine_pin_attach(&pins[i]);
         assert_false(functions[i].is_off);
     }
@@ -185,6 +186,59 @@ static void a_line_that_is_nobodys(void **state)
     assert_int_equal(fake_log_count, 1); /* said once */
 }
 
+/* The second function is one: its line stays up, whatever is written to its command register. */
+static void an_old_function_holds_its_line(void **state)
+{
+    (void)state;
+    pins[1].is_maskable = false;
+    interrupt(0);
+    assert_true(level[1] && !level[0]);
+    assert_true(is_masked[0]);
+    interrupt(1); /* a router may have it on two lines */
+    assert_true(is_masked[1]);
+    fake_clock_advance(clock_hz()); /* only its guest ends that */
+    assert_true(is_masked[0] && is_masked[1]);
+    machine_pin_end(&pins[0]);
+    assert_true(is_masked[0]);
+    machine_pin_end(&pins[1]);
+    assert_false(is_masked[0] || is_masked[1]);
+    assert_false(functions[1].is_off); /* nobody wrote there */
+    pins[1].is_maskable = true;
+}
+
+static void who_says_so_goes_first(void **state)
+{
+    (void)state;
+    pins[1].is_maskable = false;
+    functions[0].is_pending = true;
+    interrupt(0);
+    assert_true(level[0] && !level[1]);
+    assert_false(is_masked[0]);
+    interrupt(0); /* still up: that is the other one */
+    assert_true(level[1] && is_masked[0]);
+    machine_pin_end(&pins[1]);
+    assert_false(is_masked[0]);
+    pins[1].is_maskable = true;
+}
+
+static void an_old_function_lets_go_when_it_may_not_or_is_gone(void **state)
+{
+    (void)state;
+    pins[1].is_maskable = false;
+    interrupt(0);
+    machine_pin_allow(&pins[1], false);
+    assert_false(level[1] || is_masked[0]);
+    interrupt(0);
+    assert_false(level[1]); /* it is nobody's now */
+    machine_pin_allow(&pins[1], true);
+    interrupt(0);
+    assert_true(level[1] && is_masked[0]);
+    machine_pin_detach(&pins[1]);
+    assert_false(is_masked[0]);
+    functions[1].is_off = true; /* for the end of the test */
+    pins[1].is_maskable = true;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -192,6 +246,9 @@ int main(void)
         TEST(who_interrupts_is_held_until_the_end),
         TEST(both_on_one_line),
         TEST(a_guest_that_wants_none),
+        TEST(an_old_function_holds_its_line),
+        TEST(who_says_so_goes_first),
+        TEST(an_old_function_lets_go_when_it_may_not_or_is_gone),
         TEST(a_line_that_is_nobodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
