@@ -43,6 +43,7 @@ def test_what_is_in_it_lives_as_long_as_somebody_has_it(boot):
     machine.expect(stopped("holder", "stopped"))
     machine.send("vm start counter\n")
     machine.expect(r"peer 0: count 1")
+    machine.expect(stopped("counter", "debug-exit status=0"))
     machine.send("vm start larger\n")
     machine.expect(r"peer 0: count 1")
     machine.send("\x01x")
