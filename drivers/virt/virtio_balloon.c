@@ -91,7 +91,7 @@ static void release_next(const struct balloon_memory *memory, struct virtqueue *
         memory->release(memory->context, page_of(r, i), PAGE_SIZE);
 }
 
-/* As far as there is room, a few at a time; then the rest of the request is for after the flush. */
+/* As far as there is room; then the rest of the request is for the next round. */
 static bool release_some(struct virtqueue *vq)
 {
     const struct balloon_memory *memory = &balloon_of(vq->device)->memory;
@@ -99,11 +99,8 @@ static bool release_some(struct virtqueue *vq)
 
     if (r->is_done || !open_request(vq))
         return false;
-    for (unsigned count = 0; r->next < r->count && memory->has_room(memory->context); count++) {
-        if (count == VIRTIO_BALLOON_ROUND)
-            return true;
+    while (r->next < r->count && memory->has_room(memory->context))
         release_next(memory, vq);
-    }
     r->is_done = r->next == r->count;
     memory->flush(memory->context);
     return false;
@@ -127,7 +124,7 @@ static bool deflate(struct virtqueue *vq)
     struct balloon_request *r = request_of(vq);
 
     for (unsigned count = 0; open_request(vq); count++) {
-        if (count == VIRTIO_BALLOON_ROUND)
+        if (count == VIRTIO_BALLOON_DEFLATE_MAX)
             return true;
         if (r->next == r->count)
             close_request(vq);
@@ -205,7 +202,7 @@ void virtio_balloon_flushed(struct virtio_balloon *balloon)
             continue;
         if (request_of(vq)->is_done && request_of(vq)->is_open)
             close_request(vq);
-        virtio_device_notify(&balloon->device, i);
+        release_some(vq);
     }
 }
 
