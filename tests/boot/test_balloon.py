@@ -30,7 +30,7 @@ def free_pages(machine):
 
 
 def wait_for_given_back(machine, name, pages):
-    for _ in range(200):
+    for _ in range(1000):
         if int((say(machine, "mem", rf"^{name} .*?(?:\((\d+) pages\) given back|MiB(?=$|;))")[1]) or 0) == pages:
             return
     raise AssertionError(f"{name} never gave back {pages} pages")
