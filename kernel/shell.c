@@ -109,8 +109,10 @@ static void act_on(enum line_event event)
         [LINE_DONE] = run_line, [LINE_CANCELLED] = drop_line, [LINE_CHOICES] = show_choices, [LINE_CLEARED] = clear_screen,
     };
 
-    if (event != LINE_EDITED)
-        actions[event]();
+    if (event == LINE_EDITED)
+        return;
+    show_row(); /* of what came at once with this key, nothing was shown yet */
+    actions[event]();
 }
 
 static void take_key(uint8_t byte)

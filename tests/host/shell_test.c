@@ -752,6 +752,23 @@ static void test_cancel(void **state)
     assert_int_equal(state_of("web"), VM_RUNNING);
 }
 
+/* A line that arrives in one piece is on the screen above its answer as if it had been typed, with all its keys. */
+static void test_a_pasted_line_is_shown(void **state)
+{
+    static const char line[] = "log debug\r";
+    uint8_t bytes[sizeof line];
+    size_t count;
+
+    (void)state;
+    vt100_reset(&terminal);
+    type("\x0c");
+    console_input((const uint8_t *)line, sizeof line - 1);
+    count = console_take_shell_input(bytes, sizeof bytes);
+    shell_input(bytes, count);
+    expect("rm> log debug");
+    assert_string_equal(vt100_current_row(&terminal), "rm>");
+}
+
 static void test_lines_come_above_what_is_typed(void **state)
 {
     (void)state;
@@ -815,6 +832,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_module_adds_a_command, setup),
         cmocka_unit_test_setup(test_completion, setup),
         cmocka_unit_test_setup(test_cancel, setup),
+        cmocka_unit_test_setup(test_a_pasted_line_is_shown, setup),
         cmocka_unit_test_setup(test_lines_come_above_what_is_typed, setup),
         cmocka_unit_test_setup(test_random_lines, setup),
     };
