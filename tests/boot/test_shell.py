@@ -124,6 +124,11 @@ def test_looking(session):
     say(session, "exits web", r"^web +io +[1-9]\d*")
     say(session, "trace web", r"nothing is recorded of web")
     say(session, "trace on web", r"^web is traced")
+    session.send("\x011")
+    session.expect(r"console: attached to web")
+    talk(session, "you are watched")  # it has run since: until a vCPU's next exit there is nothing to be shown
+    session.send(SHELL)
+    session.expect(PROMPT)
     say(session, "trace web 30", r"^ +0 +\d+ +\d+ +[0-9a-f]{16} io +in 0x3fd width 1")
     say(session, "exits web", r"^web +io +\d+ +[1-9]\d*$")
     say(session, "trace off web", r"not traced any more")
