@@ -7,6 +7,9 @@
  * disturb each other. Older functions can neither say it nor be held back: whatever is nobody else's may be theirs, and
  * the whole line is masked until the EOI. Whoever shares it waits with them, so this is for guests that are trusted.
  *
+ * A device that never lowers its pin, and a guest that ends each interrupt at once, cost whoever runs on the line's CPU:
+ * a pin that comes too often rests until the next tick.
+ *
  * Lock order: a VM's devices, pins, a guest's IOAPIC. Interrupts are off in all of this.
  */
 #include "kernel/machine_pin.h"
@@ -22,6 +25,7 @@
 #define LINES_MAX        64u
 #define TICKS_PER_SECOND 10u
 #define UNCLAIMED_MAX    1000u /* between two ticks; then the line is left alone until the next one */
+#define CLAIMS_MAX       5000u /* of a pin between two ticks: each reads configuration registers of all of them */
 
 struct line {
     struct device_irq irq;
@@ -38,11 +42,27 @@ static struct machine_pin *pins;
 static struct lock pins_lock; /* guards all of it */
 static struct timer tick_timer; /* the boot CPU's */
 
+static bool is_held_back(const struct machine_pin *pin)
+{
+    return pin->is_held || pin->is_resting;
+}
+
 /* --- interrupts --- */
+
+static void rest(struct machine_pin *pin)
+{
+    pin->is_resting = true;
+    if (!pin->was_reported)
+        log_warn("pci", PCI_ADDRESS_FORMAT ": its pin interrupts more than %u times a second: held back",
+                 PCI_ADDRESS_ARGS(pin->address), CLAIMS_MAX * TICKS_PER_SECOND);
+    pin->was_reported = true;
+}
 
 static void tell_guest(struct machine_pin *pin)
 {
     pin->is_held = true;
+    if (++pin->claims == CLAIMS_MAX)
+        rest(pin);
     ioapic_set_line(pin->chip, pin->input, true);
 }
 
@@ -52,7 +72,7 @@ static bool claim(void)
     bool is_claimed = false;
 
     for (struct machine_pin *pin = pins; pin; pin = pin->next) {
-        if (!pin->is_maskable || !pin->is_allowed || pin->is_held || !pci_hold_pin(pin->address))
+        if (!pin->is_maskable || !pin->is_allowed || is_held_back(pin) || !pci_hold_pin(pin->address))
             continue;
         tell_guest(pin);
         is_claimed = true;
@@ -112,40 +132,12 @@ static void open_line(uint32_t gsi)
         device_irq_release(&line->irq);
 }
 
-/* What was masked gets another chance. */
-static void tick(void *context)
-{
-    (void)context;
-    lock_acquire(&pins_lock);
-    for (struct line *line = lines; line < lines + line_count; line++) {
-        line->unclaimed = 0;
-        if (line->is_masked && !line->is_held)
-            host_ioapic_set_mask(line->gsi, false);
-        line->is_masked = false;
-    }
-    lock_release(&pins_lock);
-    timer_arm(&tick_timer, clock_now() + clock_hz() / TICKS_PER_SECOND);
-}
-
-/* With the first pin, and for good. */
-static void start(void)
-{
-    uint32_t gsis[LINES_MAX];
-    unsigned count = host_ioapic_pci_inputs(gsis, LINES_MAX);
-
-    for (unsigned i = 0; i < count; i++)
-        open_line(gsis[i]);
-    timer_init(&tick_timer, tick, NULL);
-    tick(NULL);
-    log_info("pci", "listening to %u inputs for pins", line_count);
-}
-
 /* --- pins --- */
 
 static bool is_line_needed(void)
 {
     for (const struct machine_pin *pin = pins; pin; pin = pin->next)
-        if (!pin->is_maskable && pin->is_held)
+        if (!pin->is_maskable && is_held_back(pin))
             return true;
     return false;
 }
@@ -166,10 +158,55 @@ static void release_lines(void)
 static void update(const struct machine_pin *pin)
 {
     if (pin->is_maskable)
-        pci_set_command(pin->address, PCI_COMMAND_INTX_OFF, !pin->is_attached || !pin->is_allowed || pin->is_held);
+        pci_set_command(pin->address, PCI_COMMAND_INTX_OFF, !pin->is_attached || !pin->is_allowed || is_held_back(pin));
     else
         release_lines();
 }
+
+/* --- ticks --- */
+
+/* What still interrupts does so at once. */
+static void wake(struct machine_pin *pin)
+{
+    bool was_resting = pin->is_resting;
+
+    pin->claims = 0;
+    pin->is_resting = false;
+    if (was_resting)
+        update(pin);
+}
+
+/* What was masked gets another chance. */
+static void tick(void *context)
+{
+    (void)context;
+    lock_acquire(&pins_lock);
+    for (struct line *line = lines; line < lines + line_count; line++) {
+        line->unclaimed = 0;
+        if (line->is_masked && !line->is_held)
+            host_ioapic_set_mask(line->gsi, false);
+        line->is_masked = false;
+    }
+    for (struct machine_pin *pin = pins; pin; pin = pin->next)
+        wake(pin);
+    lock_release(&pins_lock);
+    timer_arm(&tick_timer, clock_now() + clock_hz() / TICKS_PER_SECOND);
+}
+
+/* With the first pin, and for good. */
+static void start(void)
+{
+    uint32_t gsis[LINES_MAX];
+    unsigned count = host_ioapic_pci_inputs(gsis, LINES_MAX);
+
+    for (unsigned i = 0; i < count; i++)
+        open_line(gsis[i]);
+    timer_init(&tick_timer, tick, NULL);
+    tick(NULL);
+    log_info("pci", "listening to %u inputs for pins", line_count);
+}
+
+/* --- the interface --- */
 
 void machine_pin_attach(struct machine_pin *pin)
 {
@@ -178,7 +215,8 @@ void machine_pin_attach(struct machine_pin *pin)
     has_started = true;
     lock_acquire(&pins_lock);
     pin->is_attached = pin->is_allowed = true;
-    pin->is_held = false;
+    pin->is_held = pin->is_resting = false;
+    pin->claims = 0;
     pin->next = pins;
     pins = pin;
     update(pin);

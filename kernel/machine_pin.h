@@ -16,6 +16,9 @@ struct machine_pin {
     bool is_attached;
     bool is_allowed; /* by the guest */
     bool is_held;    /* it has interrupted, and does not again before the guest's EOI */
+    bool is_resting; /* it has interrupted too often, and does not again before the next tick either */
+    bool was_reported;
+    unsigned claims; /* since the last tick */
     struct machine_pin *next;
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Theory: whoever interrupts is held back until its guest is done with it, and nobody else is; a line that is nobody's, or
- * flickers, costs a bounded number of interrupts, and what shares it goes on working. Older functions, which neither say
- * that they interrupt nor can be held back, get what is nobody else's, and the lines wait for them.
+ * flickers, or a pin that comes again at once, costs a bounded number of interrupts, and what shares it goes on working.
+ * Older functions, which neither say that they interrupt nor can be held back, get what is nobody else's, and the lines
+ * wait for them.
  */
 #include "tests/host/fake/fake.h"
 #include "arch/x86/device_irq.h"
@@ -186,6 +187,58 @@ static void a_line_that_is_nobodys(void **state)
     assert_int_equal(fake_log_count, 1); /* said once */
 }
 
+/* Its device never lowers the pin, its guest ends every interrupt at once, and switches it off and on. */
+static void a_pin_that_never_rests_does(void **state)
+{
+    unsigned served = 0;
+
+    (void)state;
+    fake_clock_advance(clock_hz());
+    fake_log_count = 0;
+    functions[0].is_pending = true;
+    for (; !functions[0].is_off && served < 1000000; served++) {
+        interrupt(0);
+        machine_pin_end(&pins[0]);
+    }
+    assert_true(served < 1000000);
+    machine_pin_allow(&pins[0], false);
+    machine_pin_allow(&pins[0], true);
+    assert_true(functions[0].is_off);
+    functions[1].is_pending = true; /* others are not concerned */
+    level[0] = false;
+    interrupt(0);
+    assert_true(level[1] && !level[0]);
+    fake_clock_advance(clock_hz() / 5);
+    assert_false(functions[0].is_off); /* at the next tick it may again */
+    interrupt(0);
+    assert_true(level[0]);
+    machine_pin_end(&pins[0]);
+    for (unsigned i = 0; i < served; i++) {
+        interrupt(0);
+        machine_pin_end(&pins[0]);
+    }
+    assert_true(functions[0].is_off);
+    assert_int_equal(fake_log_count, 1); /* said once */
+}
+
+/* An old one that does so keeps its line. */
+static void an_old_pin_that_never_rests_does(void **state)
+{
+    unsigned served = 0;
+
+    (void)state;
+    fake_clock_advance(clock_hz());
+    pins[1].is_maskable = false;
+    for (; !is_masked[0] && served < 1000000; served++) {
+        interrupt(0);
+        machine_pin_end(&pins[1]);
+    }
+    assert_true(served < 1000000);
+    fake_clock_advance(clock_hz() / 5);
+    assert_false(is_masked[0]);
+    pins[1].is_maskable = true;
+}
+
 /* The second function is one: its line stays up, whatever is written to its command register. */
 static void an_old_function_holds_its_line(void **state)
 {
@@ -249,6 +302,8 @@ int main(void)
         TEST(an_old_function_holds_its_line),
         TEST(who_says_so_goes_first),
         TEST(an_old_function_lets_go_when_it_may_not_or_is_gone),
+        TEST(a_pin_that_never_rests_does),
+        TEST(an_old_pin_that_never_rests_does),
         TEST(a_line_that_is_nobodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
