@@ -130,9 +130,11 @@ void host_uart_use_interrupts(void (*receive)(const uint8_t *bytes, size_t count
     io_out8(COM1 + UART_IER, IER_ERBFI | IER_ETBEI);
 }
 
-static void serve_interrupt(void)
+/* False: there was nothing to move. */
+static bool serve_interrupt(void)
 {
     uint8_t bytes[64];
+    unsigned tail_before = tail;
     size_t count = 0;
 
     while (count < sizeof bytes && (io_in8(COM1 + UART_LSR) & LSR_DR))
@@ -140,16 +142,32 @@ static void serve_interrupt(void)
     host_uart_pump();
     if (count > 0)
         on_receive(bytes, count);
+    return count > 0 || tail != tail_before;
+}
+
+/* Reading IIR acknowledges a transmit interrupt. False: there may be more. */
+static bool serve_causes(void)
+{
+    bool has_moved = false;
+
+    for (unsigned i = 0; i < CAUSES_MAX; i++) {
+        if (io_in8(COM1 + UART_IIR) & IIR_NONE_PENDING)
+            return true;
+        has_moved = serve_interrupt();
+    }
+    return !has_moved;
 }
 
 /*
- * ISA interrupts are edges: while one cause is left the line stays high, and no further interrupt ever comes. Reading
- * IIR acknowledges a transmit interrupt.
+ * ISA interrupts are edges: while one cause is left the line stays high, and no further interrupt ever comes. So what is
+ * left makes a new edge, behind whatever else this CPU has to do.
  */
 void host_uart_interrupt(void)
 {
-    for (unsigned i = 0; i < CAUSES_MAX && !(io_in8(COM1 + UART_IIR) & IIR_NONE_PENDING); i++)
-        serve_interrupt();
+    if (serve_causes())
+        return;
+    io_out8(COM1 + UART_IER, 0);
+    io_out8(COM1 + UART_IER, IER_ERBFI | IER_ETBEI);
 }
 
 /* Takes no lock: the machine may be stopping with the lock held by a CPU that no longer runs. */

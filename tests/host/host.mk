@@ -23,13 +23,15 @@ HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/
                  $(wildcard arch/x86/acpi.c arch/x86/acpi_*.c arch/x86/vmx/ept.c arch/x86/vmx/vmx_caps.c) \
                  $(addprefix arch/x86/,clock_measure.c machine_check.c paging_format.c) \
                  $(wildcard arch/x86/svm/*.c) \
-                 $(addprefix drivers/host/,terminal.c screen.c vga_text.c framebuffer.c keyboard.c) build/font.c $(wildcard tests/host/fake/*.c)
+                 $(addprefix drivers/host/,terminal.c screen.c vga_text.c framebuffer.c keyboard.c host_uart.c) build/font.c $(wildcard tests/host/fake/*.c)
 HOST_SOURCES  += $(filter-out arch/x86/vtd/vtd_reg.c,$(wildcard arch/x86/vtd/*.c)) \
                  arch/x86/unsafe_dma.c $(filter-out drivers/host/pci_config.c,$(wildcard drivers/host/pci*.c))
 HOST_TESTS    := $(patsubst tests/host/%.c,%,$(wildcard tests/host/*_test.c))
 
 # These ask the CPU what it can do, and get a stand-in of arch/x86/cpu.h.
 HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c arch/x86/svm/svm_caps.c arch/x86/guest/speculation.c arch/x86/machine_check.c tests/host/fake/features.c
+# This one's ports are the test's: a stand-in of arch/x86/io.h.
+HOST_HAS_PORTS := drivers/host/host_uart.c
 
 # The tests of what the others have a stand-in for: linked before the library, so that the real one counts.
 REAL_timer_test := kernel/timer.c
@@ -52,7 +54,7 @@ $(HOST_BUILD)/$(1)/ringmaster.a: $(HOST_SOURCES:%.c=$(HOST_BUILD)/$(1)/%.o)
 	$(Q)ar rcs $$@ $$^
 $(HOST_BUILD)/$(1)/%_test: $(HOST_BUILD)/$(1)/tests/host/%_test.o $(HOST_BUILD)/$(1)/ringmaster.a
 	$(Q)$(or $(HOST_CC_$(1)),$(1)) $(HOST_CFLAGS) $(HOST_FLAGS_$(1)) $$(filter %.o,$$^) $(HOST_BUILD)/$(1)/ringmaster.a -lcmocka $$(if $$(filter decode%,$$*),-lcapstone) -o $$@
-$(HOST_ASKS_CPU:%.c=$(HOST_BUILD)/$(1)/%.o): HOST_FIRST := -iquote tests/host/fake/include
+$(patsubst %.c,$(HOST_BUILD)/$(1)/%.o,$(HOST_ASKS_CPU) $(HOST_HAS_PORTS)): HOST_FIRST := -iquote tests/host/fake/include
 endef
 define host_real_rule
 $(HOST_BUILD)/$(1)/$(2): $(REAL_$(2):%.c=$(HOST_BUILD)/$(1)/%.o)
