@@ -28,14 +28,15 @@ static bool is_used_by_device(const struct platform *p, gpa_t address, uint64_t 
 }
 
 /* Any addresses: what is no RAM is passed over. */
-static void release(void *context, gpa_t address, uint64_t size)
+static uint64_t release(void *context, gpa_t address, uint64_t size)
 {
     struct vm *vm = context;
-    uint64_t first = ALIGN_UP(address.value, PAGE_SIZE), end = ALIGN_DOWN(address.value + size, PAGE_SIZE);
+    uint64_t first = ALIGN_UP(address.value, PAGE_SIZE), end = ALIGN_DOWN(address.value + size, PAGE_SIZE), done;
 
     if (first < address.value || end <= first || is_used_by_device(vm->platform, GPA(first), end - first))
-        return;
-    guest_pages_release(vm->mem.pages, GPA(first), end - first);
+        return size;
+    guest_pages_release(vm->mem.pages, GPA(first), end - first, &done);
+    return first + done == end ? size : first + done - address.value;
 }
 
 static int restore(void *context, gpa_t address)

@@ -51,7 +51,8 @@ uint8_t *guest_pages_find(const struct guest_pages *gp, gpa_t address)
 
 bool guest_pages_has_room(const struct guest_pages *gp)
 {
-    return !READ_ONCE(gp->is_flushing) && READ_ONCE(gp->limbo_count) < GUEST_PAGES_LIMBO_MAX;
+    return !READ_ONCE(gp->is_flushing) && READ_ONCE(gp->limbo_count) < GUEST_PAGES_LIMBO_MAX &&
+           READ_ONCE(gp->looks) < GUEST_PAGES_LOOKS_MAX;
 }
 
 static void add_to_limbo(struct guest_pages *gp, hpa_t start, uint64_t pages)
@@ -82,6 +83,7 @@ static uint64_t release_run(struct guest_pages *gp, gpa_t address, uint64_t size
     struct pt_mapping m;
     uint64_t offset;
 
+    gp->looks++;
     if (!slot || !pt_lookup(gp->pt, address.value, &m))
         return PAGE_SIZE; /* of that page there is nothing to take */
     offset = address.value - m.virt;
@@ -95,16 +97,16 @@ static uint64_t release_run(struct guest_pages *gp, gpa_t address, uint64_t size
     return size;
 }
 
-uint64_t guest_pages_release(struct guest_pages *gp, gpa_t address, uint64_t size)
+uint64_t guest_pages_release(struct guest_pages *gp, gpa_t address, uint64_t size, uint64_t *done)
 {
-    uint64_t pages = 0, done = 1;
+    uint64_t pages = 0, run = 1;
 
     ASSERT(IS_ALIGNED(address.value | size, PAGE_SIZE) && address.value + size >= address.value);
+    *done = 0;
     lock_acquire(&gp->lock);
-    while (size > 0 && done > 0 && guest_pages_has_room(gp)) {
-        done = release_run(gp, address, size, &pages);
-        address.value += done;
-        size -= done;
+    while (*done < size && run > 0 && guest_pages_has_room(gp)) {
+        run = release_run(gp, GPA(address.value + *done), size - *done, &pages);
+        *done += run;
     }
     lock_release(&gp->lock);
     return pages;
@@ -175,6 +177,7 @@ bool guest_pages_begin_flush(struct guest_pages *gp)
     bool has_work;
 
     lock_acquire(&gp->lock);
+    gp->looks = 0;
     has_work = gp->limbo_count > 0 || gp->pt->is_stale;
     gp->is_flushing = has_work;
     gp->pt->is_stale = false;

@@ -16,6 +16,8 @@
 
 /* Extents that may wait for a flush at a time. */
 #define GUEST_PAGES_LIMBO_MAX 256u
+/* Pieces of memory that are looked at between two flushes, so that naming what is not there costs no more than what is. */
+#define GUEST_PAGES_LOOKS_MAX 2048u
 
 struct pt;
 
@@ -27,6 +29,7 @@ struct guest_pages {
     void (*exhausted)(void *context);
     void *context;
     uint64_t missing;       /* pages of its RAM that the guest does not have now */
+    unsigned looks;         /* since the last flush */
     unsigned limbo_count;
     bool is_flushing;       /* limbo does not grow meanwhile */
     struct guest_pages_extent {
@@ -38,11 +41,12 @@ struct guest_pages {
 /* mem has all its slots, each one block of the page allocator's, and pt maps them. */
 void guest_pages_init(struct guest_pages *gp, struct guest_mem *mem, struct pt *pt);
 
-/* False: nothing can be released before the next flush is over. */
+/* False: nothing can be released before the next flush is over; begin() is one even if it says that there is nothing to do. */
 bool guest_pages_has_room(const struct guest_pages *gp);
 
-/* Takes from the guest what it has of [address, +size), page by page, as far as there is room; says how many pages. */
-uint64_t guest_pages_release(struct guest_pages *gp, gpa_t address, uint64_t size);
+/* Takes from the guest what it has of [address, +size), page by page, as far as there is room; says how many pages, and in
+ * *done how many bytes it has seen to. */
+uint64_t guest_pages_release(struct guest_pages *gp, gpa_t address, uint64_t size, uint64_t *done);
 
 /* Makes sure that the guest has that page. -EFAULT: it is no RAM; -ENOMEM: none is free. */
 MUST_CHECK int guest_pages_restore(struct guest_pages *gp, gpa_t address);

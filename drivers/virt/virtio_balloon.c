@@ -38,7 +38,8 @@ static void read_reports(struct balloon_request *r, struct vq_chain *chain)
 
         if (piece.size_bytes == 0)
             return;
-        r->reports[r->count++] = (struct balloon_report){GPA((uint64_t)piece.bytes), piece.size_bytes};
+        r->reports[r->count++] = (struct balloon_report){GPA((uint64_t)piece.bytes),
+                                                         MIN(piece.size_bytes, VIRTIO_BALLOON_REPORT_BYTES_MAX)};
     }
 }
 
@@ -80,15 +81,25 @@ static gpa_t page_of(const struct balloon_request *r, unsigned i)
 
 /* --- giving back: the balloon, and reports --- */
 
+/* What cannot be taken at all stays the guest's. */
+static void release_report(const struct balloon_memory *memory, struct balloon_request *r)
+{
+    struct balloon_report *report = &r->reports[r->next];
+    uint64_t done = memory->release(memory->context, report->address, report->size);
+
+    report->address.value += done;
+    report->size -= done;
+    r->next += done == 0 || report->size == 0;
+}
+
 static void release_next(const struct balloon_memory *memory, struct virtqueue *vq)
 {
     struct balloon_request *r = request_of(vq);
-    unsigned i = r->next++;
 
     if (vq->is_untranslated)
-        memory->release(memory->context, r->reports[i].address, MIN(r->reports[i].size, VIRTIO_BALLOON_REPORT_BYTES_MAX));
+        release_report(memory, r);
     else
-        memory->release(memory->context, page_of(r, i), PAGE_SIZE);
+        (void)memory->release(memory->context, page_of(r, r->next++), PAGE_SIZE);
 }
 
 /* As far as there is room; then the rest of the request is for the next round. */

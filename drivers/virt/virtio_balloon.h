@@ -51,8 +51,11 @@ enum { VIRTIO_BALLOON_INFLATE, VIRTIO_BALLOON_DEFLATE, VIRTIO_BALLOON_STATS, VIR
 struct balloon_memory {
     /* May anything be released before the next virtio_balloon_flushed()? */
     bool (*has_room)(void *context);
-    /* The guest does not need what is in whole pages of [address, +size), of which nothing was checked. */
-    void (*release)(void *context, gpa_t address, uint64_t size);
+    /*
+     * The guest does not need what is in whole pages of [address, +size), of which nothing was checked. Returns how many
+     * bytes were seen to, at most size: the rest is for when there is room again. 0: it cannot be.
+     */
+    uint64_t (*release)(void *context, gpa_t address, uint64_t size);
     /* It needs that page; likewise. -ENOMEM: the device asks again later. */
     int (*restore)(void *context, gpa_t address);
     /* Asks for a virtio_balloon_flushed() when all that was released is out of use; not from within this. */

@@ -88,7 +88,9 @@ static bool flush(void)
 
 static uint64_t release(uint64_t address, uint64_t size)
 {
-    return guest_pages_release(&pages, GPA(address), size);
+    uint64_t done;
+
+    return guest_pages_release(&pages, GPA(address), size, &done);
 }
 
 static bool is_mapped(uint64_t address)
@@ -262,6 +264,21 @@ static void there_is_a_bound_between_two_flushes(void **state)
     assert_int_equal(release(PAGE_SIZE, PAGE_SIZE), 1);
 }
 
+/* Naming what is not there, or has been given back already, is work as well. */
+static void what_is_not_there_has_a_bound_too(void **state)
+{
+    uint64_t done;
+
+    (void)state;
+    assert_int_equal(guest_pages_release(&pages, GPA(GIB(1)), MIB(64), &done), 0);
+    assert_int_equal(done, GUEST_PAGES_LOOKS_MAX * PAGE_SIZE);
+    assert_false(guest_pages_has_room(&pages));
+    assert_int_equal(release(PAGE_SIZE, PAGE_SIZE), 0);
+    assert_false(flush()); /* there is nothing to flush, and there is room again */
+    assert_true(guest_pages_has_room(&pages));
+    assert_int_equal(release(PAGE_SIZE, PAGE_SIZE), 1);
+}
+
 /* Some CPU may have passed its flush before the table was retired. */
 static void a_table_retired_during_the_flush_waits_for_the_next_one(void **state)
 {
@@ -325,6 +342,7 @@ int main(void)
         TEST(no_page_is_left),
         TEST(a_range_is_not_made_by_naming_it),
         TEST(there_is_a_bound_between_two_flushes),
+        TEST(what_is_not_there_has_a_bound_too),
         TEST(a_table_retired_during_the_flush_waits_for_the_next_one),
         TEST(a_guest_may_end_with_pages_in_limbo),
         TEST(random_life),
