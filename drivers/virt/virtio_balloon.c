@@ -203,6 +203,13 @@ void virtio_balloon_set_target(struct virtio_balloon *balloon, uint32_t pages)
     virtio_device_config_changed(&balloon->device);
 }
 
+/* In its guest's time, not in that of whoever flushes. */
+static void release_later(struct virtqueue *vq)
+{
+    if (request_of(vq)->is_open || vq_await_notification(vq))
+        virtio_queue_defer(vq, clock_now());
+}
+
 void virtio_balloon_flushed(struct virtio_balloon *balloon)
 {
     for (unsigned i = 0; i < VIRTIO_BALLOON_QUEUES; i++) {
@@ -213,7 +220,7 @@ void virtio_balloon_flushed(struct virtio_balloon *balloon)
             continue;
         if (request_of(vq)->is_done && request_of(vq)->is_open)
             close_request(vq);
-        release_some(vq);
+        release_later(vq);
     }
 }
 
