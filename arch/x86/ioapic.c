@@ -127,12 +127,12 @@ bool host_ioapic_route_isa(uint8_t irq, const struct host_ioapic_target *to)
     return route_gsi(gsi, mode, to);
 }
 
-void host_ioapic_mask_isa(uint8_t irq)
+void host_ioapic_set_isa_mask(uint8_t irq, bool is_masked)
 {
     uint32_t gsi, mode;
 
     find_gsi(irq, &gsi, &mode);
-    host_ioapic_set_mask(gsi, true);
+    host_ioapic_set_mask(gsi, is_masked);
 }
 
 /* --- PCI's pins --- */

@@ -17,7 +17,8 @@ struct host_ioapic_target {
 
 /* Sends an ISA interrupt there, with the overrides of the MADT. False: nobody has that input. */
 bool host_ioapic_route_isa(uint8_t irq, const struct host_ioapic_target *to);
-void host_ioapic_mask_isa(uint8_t irq);
+/* Any CPU, also in an interrupt. It was routed. */
+void host_ioapic_set_isa_mask(uint8_t irq, bool is_masked);
 
 /*
  * The inputs (their GSIs) that a PCI function's pin may be wired to: which one it is only AML says, and who listens to

@@ -30,8 +30,8 @@ HOST_TESTS    := $(patsubst tests/host/%.c,%,$(wildcard tests/host/*_test.c))
 
 # These ask the CPU what it can do, and get a stand-in of arch/x86/cpu.h.
 HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c arch/x86/svm/svm_caps.c arch/x86/guest/speculation.c arch/x86/machine_check.c tests/host/fake/features.c
-# This one's ports are the test's: a stand-in of arch/x86/io.h.
-HOST_HAS_PORTS := drivers/host/host_uart.c
+# Their ports are the test's: a stand-in of arch/x86/io.h.
+HOST_HAS_PORTS := drivers/host/host_uart.c kernel/machine_legacy.c
 
 # The tests of what the others have a stand-in for: linked before the library, so that the real one counts.
 REAL_timer_test := kernel/timer.c
@@ -43,6 +43,7 @@ REAL_shell_test := kernel/machine_net.c
 REAL_machine_ranges_test := kernel/machine_ranges.c
 REAL_machine_bar_test := kernel/machine_bar.c
 REAL_machine_pin_test := kernel/machine_pin.c
+REAL_machine_legacy_test := kernel/machine_legacy.c
 
 # $(1) flavour
 define host_rules
