@@ -17,6 +17,8 @@
 #include "kernel/machine_pci.h"
 #include "kernel/pcpu.h"
 
+#define MESSAGES_SHARE 16u /* of all vectors: a function with many messages leaves some for the others */
+
 static struct machine_function *given; /* changed by the control thread, read in faults */
 static struct lock given_lock;
 
@@ -157,7 +159,8 @@ static const struct pci_hardware_ops hardware_ops = {
 static bool fill(struct machine_function *f, struct pci_passthrough_layout *layout)
 {
     pci_passthrough_find_msix(&hardware_ops, f, layout);
-    f->message_count = MAX(layout->msix.count, 1u);
+    layout->msix.offered = MIN(layout->msix.count, MAX(device_irq_capacity() / MESSAGES_SHARE, 1u));
+    f->message_count = MAX(layout->msix.offered, 1u);
     f->messages = heap_alloc(f->message_count * sizeof *f->messages);
     f->entries = heap_alloc(f->message_count * sizeof *f->entries);
     if (!f->messages || !f->entries)

@@ -64,6 +64,11 @@ int device_irq_take(struct device_irq *irq, uint64_t cpus)
     return error;
 }
 
+unsigned device_irq_capacity(void)
+{
+    return VECTORS * pcpu_count;
+}
+
 void device_irq_release(struct device_irq *irq)
 {
     lock_acquire(&lock);

@@ -17,6 +17,9 @@ struct device_irq {
 /* Chooses among these CPUs (a mask; 0: any) the one with the fewest. -ENOSPC: they have none left. */
 MUST_CHECK int device_irq_take(struct device_irq *irq, uint64_t cpus);
 
+/* How many there are on all CPUs together. */
+unsigned device_irq_capacity(void);
+
 /* Nobody sends it any more. A handler may be running still: sched_synchronize() before the memory goes. */
 void device_irq_release(struct device_irq *irq);
 

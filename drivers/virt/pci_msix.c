@@ -27,7 +27,7 @@ void pci_passthrough_find_msix(const struct pci_hardware_ops *ops, void *hardwar
     struct pci_passthrough_msix *m = &layout->msix;
     uint32_t control, table;
 
-    m->count = 0;
+    m->count = m->offered = 0;
     if (!m->capability)
         return;
     control = ops->config_read(hardware, m->capability) >> CONTROL_SHIFT;
@@ -37,11 +37,12 @@ void pci_passthrough_find_msix(const struct pci_hardware_ops *ops, void *hardwar
     m->count = (control & PCI_MSIX_CONTROL_SIZE) + 1;
     if (!table_fits(layout, m))
         m->count = 0;
+    m->offered = m->count;
 }
 
 void pci_msix_init(struct pci_passthrough *p)
 {
-    for (unsigned i = 0; i < p->layout.msix.count; i++)
+    for (unsigned i = 0; i < p->layout.msix.offered; i++)
         p->msix_entries[i] = (struct pci_msix_entry){{0, 0, 0, VECTOR_MASKED}};
 }
 
@@ -79,11 +80,11 @@ bool pci_msix_is_table(const struct pci_passthrough *p, unsigned bar, uint64_t o
            ranges_overlap(offset, width, m->offset, m->count * PCI_MSIX_ENTRY_BYTES);
 }
 
-/* "All accesses must be naturally aligned doublewords or quadwords"; what is not gets nothing. */
+/* "All accesses must be naturally aligned doublewords or quadwords"; what is not, or not offered, gets nothing. */
 static bool is_proper(const struct pci_passthrough *p, uint64_t offset, unsigned width)
 {
     return (width == 4 || width == 8) && offset % width == 0 &&
-           range_fits(offset, width, p->layout.msix.count * PCI_MSIX_ENTRY_BYTES);
+           range_fits(offset, width, p->layout.msix.offered * PCI_MSIX_ENTRY_BYTES);
 }
 
 static uint32_t *word_at(const struct pci_passthrough *p, uint64_t offset)

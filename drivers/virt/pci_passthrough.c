@@ -235,7 +235,7 @@ static uint32_t read_msix(const struct pci_passthrough *p, unsigned base, unsign
 {
     if (at != 0)
         return hardware_read(p, base + at);
-    return PCI_CAP_ID_MSIX | (uint32_t)(p->msix_control | (p->layout.msix.count - 1)) << MSI_CONTROL_SHIFT;
+    return PCI_CAP_ID_MSIX | (uint32_t)(p->msix_control | (p->layout.msix.offered - 1)) << MSI_CONTROL_SHIFT;
 }
 
 static void write_msix(struct pci_passthrough *p, unsigned at, uint32_t value, uint32_t mask)

@@ -59,6 +59,7 @@ struct pci_passthrough_msix {
     unsigned count; /* 0: there is none, or one that makes no sense */
     unsigned bar;
     uint32_t offset; /* in the BAR */
+    unsigned offered; /* the first so many are what the guest sees; its owner may lower it before pci_passthrough_init() */
 };
 
 /* What does not change. */
@@ -96,14 +97,14 @@ struct pci_passthrough {
     bool msi_is_64;
 
     uint16_t msix_control;
-    struct pci_msix_entry *msix_entries; /* as many as layout.msix.count */
+    struct pci_msix_entry *msix_entries; /* as many as layout.msix.offered */
 };
 
 /* Fills in layout->msix; its capability and the BARs are there. Reads each register once. */
 void pci_passthrough_find_msix(const struct pci_hardware_ops *ops, void *hardware,
                                struct pci_passthrough_layout *layout);
 
-/* entries: the caller's, as many as layout->msix.count. */
+/* entries: the caller's, as many as layout->msix.offered. */
 void pci_passthrough_init(struct pci_passthrough *p, const struct pci_hardware_ops *ops,
                           void *hardware, const struct pci_passthrough_layout *layout,
                           struct pci_msix_entry *entries);

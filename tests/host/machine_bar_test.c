@@ -82,7 +82,7 @@ static int set_up(void **state)
     add(&b, &host_b, HOST_B);
     host_a.bars[2] = (struct pci_bar){PCI_BAR_PORTS, false, HOST_IO, 32};
     a.device.layout.bars[2] = (struct pci_passthrough_bar){.size = 32, .is_ports = true};
-    a.device.layout.msix = (struct pci_passthrough_msix){0x50, 4, 0, TABLE};
+    a.device.layout.msix = (struct pci_passthrough_msix){0x50, 4, 0, TABLE, 4};
     flushes = 0;
     is_passed = false;
     own_result = 0;

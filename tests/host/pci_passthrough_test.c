@@ -463,6 +463,25 @@ static void a_list_in_circles_ends(void **state)
     assert_int_equal(layout.msix.count, 0);
 }
 
+/* The rest of the hardware's table is nobody's. */
+static void a_table_of_which_a_part_is_offered(void **state)
+{
+    uint64_t first, size;
+
+    (void)state;
+    layout.msix.offered = 1;
+    pci_passthrough_init(&device, &hw_ops, config, &layout, entries);
+    cfg_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    assert_int_equal(cfg_read(CAP_MSIX + 2, 2), 0);
+    for (unsigned i = 0; i < MESSAGES; i++)
+        io_bus_write(&mmio, WINDOW_BASE + TABLE + i * PCI_MSIX_ENTRY_BYTES + 12, 4, 0);
+    assert_true(is_sending[0]);
+    assert_false(is_sending[1] || is_sending[MESSAGES - 1]);
+    assert_int_equal(io_bus_read(&mmio, WINDOW_BASE + TABLE + PCI_MSIX_ENTRY_BYTES, 4), UINT32_MAX);
+    pci_passthrough_msix_pages(&layout.msix, &first, &size);
+    assert_int_equal(size, PAGE_SIZE);
+}
+
 /* What a function says of its table counts once: it may say something else when the memory for it is there. */
 static void a_table_that_grows_later(void **state)
 {
@@ -575,6 +594,7 @@ int main(void)
         TEST(no_bar_lies_on_ram_or_on_other_devices),
         TEST(capabilities_are_filtered),
         TEST(a_list_in_circles_ends),
+        TEST(a_table_of_which_a_part_is_offered),
         TEST(a_table_that_grows_later),
         TEST(msi_is_told_when_it_is_on),
         TEST(messages_are_masked_at_first),
