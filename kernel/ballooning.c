@@ -4,10 +4,13 @@
 #include "kernel/guest_pages.h"
 #include "kernel/heap.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/lock.h"
 #include "kernel/log.h"
 #include "kernel/machine.h"
 #include "kernel/page.h"
 #include "kernel/sched.h"
+
+#define FLUSH_NS 1000000u /* at least between two flushes for one VM: each disturbs every CPU */
 
 /* --- what the device asks for; under the VM's device lock --- */
 
@@ -77,10 +80,17 @@ int ballooning_init_pages(struct vm *vm)
     return 0;
 }
 
+static void its_turn_came(void *context)
+{
+    (void)context;
+    control_wake();
+}
+
 void ballooning_init_device(struct vm *vm)
 {
     const struct balloon_memory memory = {has_room, release, restore, ask_for_flush, vm};
 
+    timer_init(&vm->platform->balloon_timer, its_turn_came, NULL);
     virtio_balloon_init(vm->platform->balloon, &vm->mem, &memory, vm->config->free_page_reporting);
 }
 
@@ -96,12 +106,29 @@ void ballooning_free_pages(struct vm *vm)
 
 /* --- the control thread's part --- */
 
+/* A guest that does nothing but give back and take again would have every CPU interrupted, and this thread busy. */
+static bool is_its_turn(struct platform *p)
+{
+    uint64_t now = clock_now();
+
+    if (now < p->balloon_next_flush) {
+        lock_acquire(&p->vm->device_lock);
+        timer_arm(&p->balloon_timer, p->balloon_next_flush);
+        lock_release(&p->vm->device_lock);
+        return false;
+    }
+    p->balloon_next_flush = now + clock_ticks_from_ns(FLUSH_NS);
+    return true;
+}
+
 void ballooning_collect(struct vm *vm)
 {
     struct guest_pages *pages = vm->mem.pages;
+    struct platform *p = vm->platform;
 
-    if (!pages || !__atomic_exchange_n(&vm->platform->balloon_wants_flush, false, __ATOMIC_ACQ_REL))
+    if (!pages || !__atomic_load_n(&p->balloon_wants_flush, __ATOMIC_ACQUIRE) || !is_its_turn(p))
         return;
+    __atomic_store_n(&p->balloon_wants_flush, false, __ATOMIC_SEQ_CST);
     if (guest_pages_begin_flush(pages)) {
         vm_request(vm, REQUEST_FLUSH);
         sched_synchronize();

@@ -60,6 +60,8 @@ struct platform {
     struct ramdisk ramdisks[VM_DISKS_MAX];
     struct virtio_balloon *balloon; /* NULL: it has none */
     bool balloon_wants_flush; /* atomic; see ballooning.h */
+    uint64_t balloon_next_flush; /* the control thread's: not before (host TSC) */
+    struct timer balloon_timer;
     struct virtio_net *nets; /* as many as are described */
     struct switch_port *ports[VM_NETS_MAX]; /* where they are plugged in */
     struct virtio_vsock *vsock;             /* NULL: it has none */

@@ -10,7 +10,7 @@
 #include "kernel/machine_pci.h"
 #include "kernel/pcpu.h"
 
-#define PLATFORM_TIMERS_MAX (3 + GUEST_VIRTIO_MAX)
+#define PLATFORM_TIMERS_MAX (4 + GUEST_VIRTIO_MAX)
 
 /* --- lines --- */
 
@@ -204,6 +204,7 @@ static unsigned platform_timers(struct platform *p, struct timer *timers[PLATFOR
     timers[n++] = &p->pit.timer;
     timers[n++] = &p->rtc.timer;
     timers[n++] = &p->pm.timer;
+    timers[n++] = &p->balloon_timer;
     for (unsigned i = 0; i < p->transport_count; i++)
         timers[n++] = &p->transports[i].device->resume;
     return n;

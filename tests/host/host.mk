@@ -43,6 +43,7 @@ REAL_shell_test := kernel/machine_net.c
 REAL_machine_ranges_test := kernel/machine_ranges.c
 REAL_machine_bar_test := kernel/machine_bar.c
 REAL_machine_pin_test := kernel/machine_pin.c
+REAL_ballooning_test := kernel/ballooning.c
 REAL_machine_legacy_test := kernel/machine_legacy.c
 
 # $(1) flavour
