@@ -195,6 +195,7 @@ struct vsock_packet {
     struct vsock_header header;
     struct net_span *payload; /* what is left of it: the receiver takes it off the front */
     uint32_t left_bytes;
+    unsigned spans; /* pieces of the receiver's buffers that were looked through for it: the sender's time */
 };
 
 enum vsock_result {

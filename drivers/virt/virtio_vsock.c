@@ -58,12 +58,11 @@ static bool open_buffer(struct virtqueue *vq, struct vq_chain *chain)
 static enum vsock_result fill(struct virtio_vsock *v, struct vsock_packet *packet)
 {
     struct virtqueue *vq = &v->queues[VIRTIO_VSOCK_RX];
-    unsigned spans = 0;
 
     do {
-        if (spans > PACKET_SPANS_MAX || !open_buffer(vq, &v->receive_chain))
+        if (packet->spans > PACKET_SPANS_MAX || !open_buffer(vq, &v->receive_chain))
             return v->device.is_live ? VSOCK_FULL : VSOCK_NOBODY;
-        spans += v->receive_chain.span_count;
+        packet->spans += v->receive_chain.span_count;
         if (!store(vq, &v->receive_chain, packet)) {
             virtio_queue_fail(vq, "receive buffer too small");
             return VSOCK_NOBODY;
@@ -160,9 +159,15 @@ static bool send(struct virtio_vsock *v, struct vsock_packet *packet)
     return result != VSOCK_FULL;
 }
 
-/* The request in v->chain; false: it has to wait. A packet of another's CID is nobody's, so that nobody hears of it. */
-static bool transmit(struct virtio_vsock *v)
+#define SPANS_OF_A_PACKET 4u /* a receiver with smaller buffers makes a packet count for several */
+
+/*
+ * The request in v->chain, and what it cost of a round; false: it has to wait. A packet of another's CID is nobody's, so
+ * that nobody hears of it.
+ */
+static bool transmit(struct virtio_vsock *v, unsigned *cost)
 {
+    bool is_over = true;
     struct virtqueue *vq = &v->queues[VIRTIO_VSOCK_TX];
     struct vsock_packet packet = {0};
     uint32_t got = vq_stream_read(&v->chain.readable, &packet.header, sizeof packet.header);
@@ -172,8 +177,9 @@ static bool transmit(struct virtio_vsock *v)
     else if (packet.header.len > VSOCK_PAYLOAD_MAX)
         virtio_queue_fail(vq, "packet too long");
     else if (packet.header.src_cid == v->config.guest_cid)
-        return send(v, &packet);
-    return true;
+        is_over = send(v, &packet);
+    *cost = 1 + packet.spans / SPANS_OF_A_PACKET;
+    return is_over;
 }
 
 /* Until nothing waits or the budget is spent. False: what is next has to wait for the receiver. */
@@ -181,8 +187,10 @@ static bool transmit_round(struct virtqueue *vq, unsigned *budget)
 {
     struct virtio_vsock *v = vsock_of(vq);
 
-    for (; *budget > 0 && vq_pop(vq, &v->chain); --*budget) {
-        if (!transmit(v)) {
+    while (*budget > 0 && vq_pop(vq, &v->chain)) {
+        unsigned cost;
+
+        if (!transmit(v, &cost)) {
             vq_rewind(vq, 1, 0);
             virtio_queue_defer(vq, clock_now() + clock_ticks_from_ns(VIRTIO_VSOCK_RETRY_NS));
             return false;
@@ -190,6 +198,7 @@ static bool transmit_round(struct virtqueue *vq, unsigned *budget)
         if (!v->device.is_live)
             return false;
         vq_push(vq, v->chain.head, 0);
+        *budget -= MIN(*budget, cost);
     }
     return true;
 }

@@ -19,7 +19,7 @@
 #define VIRTIO_VSOCK_EVENT  2u
 #define VIRTIO_VSOCK_QUEUES 3u
 
-/* Packets that one doorbell may send before the guest runs again. */
+/* Packets that one doorbell may send before the guest runs again; fewer where receivers have small buffers. */
 #define VIRTIO_VSOCK_ROUND 32u
 
 /* A sender that nobody woke looks again after that long. */

@@ -338,6 +338,33 @@ static void too_small_a_buffer_stops_the_receiver_alone(void **state)
 }
 
 /* Theory: the guest may put another packet where the one that was begun stood. */
+/* The receiver's buffers are looked through in the sender's exit: the smaller they are, the sooner that ends. */
+static void small_buffers_end_a_round_sooner(void **state)
+{
+    const uint32_t sizes[] = {31, 31, 31, 31, 1};
+
+    (void)state;
+    driver_start(&a.guest, VIRTIO_F_VERSION_1, VIRTIO_VSOCK_QUEUES, 128);
+    driver_start(&b.guest, VIRTIO_F_VERSION_1, VIRTIO_VSOCK_QUEUES, 128);
+    give_buffers(&b, 128, sizeof(struct vsock_header) + 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        struct vsock_header header = header_to(CID_B, VSOCK_OP_RW, sizes[i]);
+        uint64_t at = TRANSMIT_AT + i * 128;
+        struct buffer buffer = {at, (uint32_t)sizeof header + sizes[i], 0};
+
+        memcpy(guest_at(&a.guest, at), &header, sizeof header);
+        driver_add(&a.guest, queue(&a, VIRTIO_VSOCK_TX), &buffer, 1);
+    }
+    driver_kick(&a.guest, queue(&a, VIRTIO_VSOCK_TX));
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(is_sent(&a));
+    assert_false(is_sent(&a));
+    fake_clock_advance(VIRTIO_DEFER_NS);
+    assert_int_equal(a.wakes, 1);
+    virtio_device_resume(&a.vsock.device);
+    assert_true(is_sent(&a));
+}
+
 static void a_packet_changes_while_it_waits(void **state)
 {
     struct vsock_header sent = header_to(CID_B, VSOCK_OP_RW, 3000), header;
@@ -401,6 +428,7 @@ int main(void)
         TEST(who_finds_no_room_goes_on_where_it_was), TEST(a_sender_looks_again_by_itself), TEST(patience_ends),
         TEST(what_nobody_takes_is_answered), TEST(nonsense_is_answered), TEST(a_forged_sender_is_dropped),
         TEST(a_lie_about_the_length_stops_the_device), TEST(too_long_a_packet_stops_the_device),
+        TEST(too_small_a_buffer_stops_the_receiver_alone), TEST(small_buffers_end_a_round_sooner), TEST(to_itself),
         TEST(too_small_a_buffer_stops_the_receiver_alone), TEST(a_packet_changes_while_it_waits), TEST(to_itself),
         TEST(a_device_without_a_driver_takes_nothing), TEST(who_leaves_wakes_who_waits),
     };
