@@ -17,7 +17,7 @@
 /* Extents that may wait for a flush at a time. */
 #define GUEST_PAGES_LIMBO_MAX 256u
 /* Pieces of memory that are looked at between two flushes, so that naming what is not there costs no more than what is. */
-#define GUEST_PAGES_LOOKS_MAX 2048u
+#define GUEST_PAGES_LOOKS_MAX 256u
 
 struct pt;
 

@@ -93,6 +93,19 @@ static uint64_t release(uint64_t address, uint64_t size)
     return guest_pages_release(&pages, GPA(address), size, &done);
 }
 
+/* In as many rounds as it takes; says how many pages. */
+static uint64_t release_in_rounds(uint64_t address, uint64_t size)
+{
+    uint64_t pages_released = 0, done;
+
+    for (; size > 0; address += done, size -= done) {
+        pages_released += guest_pages_release(&pages, GPA(address), size, &done);
+        assert_true(done > 0);
+        assert_true(flush() || done == size);
+    }
+    return pages_released;
+}
+
 static bool is_mapped(uint64_t address)
 {
     struct pt_mapping m;
@@ -154,8 +167,7 @@ static void a_range_crosses_slots(void **state)
     assert_int_equal(release(LOW_BYTES - PAGE_SIZE, 2 * PAGE_SIZE), 2);
     assert_true(mem.slots[0].is_scattered && mem.slots[1].is_scattered && mem.is_scattered);
     assert_true(flush());
-    assert_int_equal(release(0, LOW_BYTES + HIGH_BYTES), RAM_PAGES * 3 / 8 - 2);
-    assert_true(flush());
+    assert_int_equal(release_in_rounds(0, LOW_BYTES + HIGH_BYTES), RAM_PAGES * 3 / 8 - 2);
     assert_int_equal(pages.missing, RAM_PAGES * 3 / 8);
 }
 
