@@ -206,7 +206,7 @@ static bool has_ports(const struct machine_function *f)
 }
 
 /* Decoding stays on: what the guest maps must always answer. */
-void machine_function_start(struct machine_function *f)
+int machine_function_start(struct machine_function *f)
 {
     struct pci_address a = f->host->address;
 
@@ -217,8 +217,7 @@ void machine_function_start(struct machine_function *f)
     pci_set_command(a, PCI_COMMAND_MASTER | PCI_COMMAND_IO, false);
     pci_set_command(a, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF, true);
     pci_set_command(a, PCI_COMMAND_IO, has_ports(f));
-    if (f->device.layout.has_pin)
-        machine_pin_attach(&f->pin);
+    return f->device.layout.has_pin ? machine_pin_attach(&f->pin) : 0;
 }
 
 void machine_function_stop(struct machine_function *f)

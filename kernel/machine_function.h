@@ -42,8 +42,8 @@ struct machine_function {
 /* Completes layout; on the list of those that are given away from then on. NULL: out of memory, or BARs have no address. */
 struct machine_function *machine_function_create(struct vm *vm, struct machine_bus *bus, const struct pci_function *host,
                                                  struct pci_passthrough_layout *layout);
-/* It answers at its addresses; the guest may make it bus master. */
-void machine_function_start(struct machine_function *f);
+/* It answers at its addresses; the guest may make it bus master. -ENOMEM: none for its pin. */
+MUST_CHECK int machine_function_start(struct machine_function *f);
 /* No interrupt of it starts any more. */
 void machine_function_stop(struct machine_function *f);
 void machine_function_destroy(struct machine_function *f);

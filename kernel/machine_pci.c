@@ -336,7 +336,8 @@ static int give(struct vm *vm, struct pci_address address)
         return refuse(vm, address, attach_error(error));
     if (f->base_class == PCI_CLASS_DISPLAY)
         machine_release_screen();
-    machine_function_start(pci->bus.functions[pci->bus.count - 1]);
+    if (machine_function_start(pci->bus.functions[pci->bus.count - 1]) != 0)
+        return refuse(vm, address, "no memory for its pin");
     log_info("pci", PCI_ADDRESS_FORMAT " is %s's 00:%02x.0", PCI_ADDRESS_ARGS(address), vm->name, number);
     return 0;
 }

@@ -17,6 +17,7 @@
 #include "arch/x86/ioapic.h"
 #include "drivers/host/pci.h"
 #include "drivers/pci_regs.h"
+#include "kernel/lib/errno.h"
 #include "kernel/lib/lock.h"
 #include "kernel/log.h"
 #include "kernel/pcpu.h"
@@ -37,6 +38,7 @@ struct line {
 
 static struct line lines[LINES_MAX];
 static unsigned line_count;
+static unsigned asked_count; /* inputs that are open, or cannot be opened */
 static bool has_started;
 static struct machine_pin *pins;
 static struct lock pins_lock; /* guards all of it */
@@ -119,17 +121,21 @@ static void on_interrupt(void *context)
 
 /* --- lines --- */
 
-static void open_line(uint32_t gsi)
+/* What has no vector left, or no route, is done without. */
+static int open_line(uint32_t gsi)
 {
     struct line *line = &lines[line_count];
+    int error;
 
     *line = (struct line){.irq = {.handler = on_interrupt, .context = line}, .gsi = gsi};
-    if (device_irq_take(&line->irq, 0) != 0)
-        return;
+    error = device_irq_take(&line->irq, 0);
+    if (error)
+        return error == -ENOMEM ? error : 0;
     if (host_ioapic_route_pci(gsi, &(struct host_ioapic_target){pcpus[line->irq.cpu].apic_id, line->irq.vector}))
         line_count++;
     else
         device_irq_release(&line->irq);
+    return 0;
 }
 
 /* --- pins --- */
@@ -193,26 +199,28 @@ static void tick(void *context)
     timer_arm(&tick_timer, clock_now() + clock_hz() / TICKS_PER_SECOND);
 }
 
-/* With the first pin, and for good. */
-static void start(void)
+/* With the first pin, and for good. After a failure the next pin goes on with what is missing. */
+static int start(void)
 {
     uint32_t gsis[LINES_MAX];
     unsigned count = host_ioapic_pci_inputs(gsis, LINES_MAX);
 
-    for (unsigned i = 0; i < count; i++)
-        open_line(gsis[i]);
+    for (; asked_count < count; asked_count++)
+        if (open_line(gsis[asked_count]) != 0)
+            return -ENOMEM;
     timer_init(&tick_timer, tick, NULL);
     tick(NULL);
     log_info("pci", "listening to %u inputs for pins", line_count);
+    has_started = true;
+    return 0;
 }
 
 /* --- the interface --- */
 
-void machine_pin_attach(struct machine_pin *pin)
+int machine_pin_attach(struct machine_pin *pin)
 {
-    if (!has_started)
-        start();
-    has_started = true;
+    if (!has_started && start() != 0)
+        return -ENOMEM;
     lock_acquire(&pins_lock);
     pin->is_attached = pin->is_allowed = true;
     pin->is_held = pin->is_resting = false;
@@ -221,6 +229,7 @@ void machine_pin_attach(struct machine_pin *pin)
     pins = pin;
     update(pin);
     lock_release(&pins_lock);
+    return 0;
 }
 
 void machine_pin_detach(struct machine_pin *pin)

@@ -22,8 +22,8 @@ struct machine_pin {
     struct machine_pin *next;
 };
 
-/* A pin that can be held back is so. From now on it is not; and is again. Control thread. */
-void machine_pin_attach(struct machine_pin *pin);
+/* A pin that can be held back is so. From now on it is not; and is again. Control thread. -ENOMEM: nothing has changed. */
+MUST_CHECK int machine_pin_attach(struct machine_pin *pin);
 void machine_pin_detach(struct machine_pin *pin);
 
 /* What the guest says about it in the command register. Any CPU, behind the VM's device lock. */

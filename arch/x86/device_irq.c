@@ -40,11 +40,14 @@ static struct irq_row *get_row(unsigned cpu)
 
 static int take_on(struct device_irq *irq, unsigned cpu)
 {
-    struct irq_row *row = cpu < PCPU_MAX ? get_row(cpu) : NULL;
+    struct irq_row *row;
     unsigned n = 0;
 
-    if (!row)
+    if (cpu == PCPU_MAX)
         return -ENOSPC;
+    row = get_row(cpu);
+    if (!row)
+        return -ENOMEM;
     while (row->irqs[n])
         n++;
     irq->cpu = cpu;

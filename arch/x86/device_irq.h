@@ -14,7 +14,7 @@ struct device_irq {
     uint8_t vector;
 };
 
-/* Chooses among these CPUs (a mask; 0: any) the one with the fewest. -ENOSPC: they have none left. */
+/* Chooses among these CPUs (a mask; 0: any) the one with the fewest. -ENOSPC: they have none left; -ENOMEM. */
 MUST_CHECK int device_irq_take(struct device_irq *irq, uint64_t cpus);
 
 /* How many there are on all CPUs together. */

@@ -12,6 +12,7 @@
 #include "drivers/pci_regs.h"
 #include "kernel/machine_pin.h"
 #include "kernel/pcpu.h"
+#include <errno.h>
 
 #define PINS  2u
 #define LINES 3u
@@ -26,7 +27,7 @@ static bool level[PINS];
 
 /* The host's inputs. */
 static struct device_irq *irqs[LINES];
-static unsigned irq_count;
+static unsigned irq_count, irqs_with_memory = LINES;
 static bool is_masked[LINES];
 
 struct pcpu pcpus[PCPU_MAX];
@@ -74,6 +75,8 @@ void host_ioapic_set_mask(uint32_t gsi, bool value)
 int device_irq_take(struct device_irq *irq, uint64_t cpus)
 {
     assert_int_equal(cpus, 0);
+    if (irq_count == irqs_with_memory)
+        return -ENOMEM;
     irqs[irq_count++] = irq;
     return 0;
 }
@@ -89,6 +92,20 @@ static void interrupt(unsigned line)
         irqs[line]->handler(irqs[line]->context);
 }
 
+/* Before any other test: inputs are opened once. */
+static void no_memory_for_an_input_is_not_for_good(void **state)
+{
+    (void)state;
+    irqs_with_memory = 1;
+    functions[0].is_off = true;
+    pins[0] = (struct machine_pin){.chip = &chips[0], .input = 32, .is_maskable = true};
+    assert_int_equal(machine_pin_attach(&pins[0]), -ENOMEM);
+    assert_true(functions[0].is_off);
+    assert_int_equal(irq_count, 1);
+    machine_pin_detach(&pins[0]); /* whoever failed takes all back */
+    irqs_with_memory = LINES;
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -97,7 +114,7 @@ static int set_up(void **state)
     for (unsigned i = 0; i < PINS; i++) {
         functions[i].is_off = true;
         pins[i] = (struct machine_pin){.address = {0, 0, (uint8_t)i}, .chip = &chips[i], .input = 32, .is_maskable = true};
-        machine_pin_attach(&pins[i]);
+        assert_int_equal(machine_pin_attach(&pins[i]), 0);
         assert_false(functions[i].is_off);
     }
     assert_int_equal(irq_count, LINES - 1);
@@ -296,6 +313,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_memory_for_an_input_is_not_for_good),
         TEST(who_interrupts_is_held_until_the_end),
         TEST(both_on_one_line),
         TEST(a_guest_that_wants_none),
