@@ -175,6 +175,10 @@ def watch(session, until=None, timeout=None, start=(0, 0), show=None, keyboard=N
     `timeout` seconds have passed. `show(data)` sees what comes; `keyboard()` handles input on its fileno()
     and says whether to go on. Returns (Outcome, match or None, position behind the match)."""
     deadline = None if timeout is None else time.monotonic() + timeout
+    if until:  # it may have come with what came last: nothing would be there to wake us
+        match, start = session.log.find(until, start)
+        if match:
+            return Outcome.MATCHED, match, start
     while True:
         running = session.running
         left = 1.0 if deadline is None else min(1.0, max(0.0, deadline - time.monotonic()))
