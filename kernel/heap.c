@@ -228,6 +228,8 @@ void *heap_alloc(size_t size_bytes)
     unsigned class = class_for(size_bytes);
     void *object;
 
+    if (page_is_to_fail())
+        return NULL;
     if (class == CLASS_LARGE)
         return alloc_large(size_bytes);
     lock_acquire(&heap_lock);

@@ -41,6 +41,7 @@ static unsigned range_count;
 static uint64_t free_lists[PAGE_ORDER_MAX + 1]; /* page number of the first block */
 static struct page_stats totals;
 static uint64_t low_known[LOW_PAGES / 64], low_free[LOW_PAGES / 64]; /* bitmaps by page number */
+static unsigned fails_in, failures; /* page_fail(): allocations until the first, how many from there on */
 
 static hpa_t page_address(uint64_t page)
 {
@@ -258,6 +259,42 @@ int page_add_range(hpa_t start, uint64_t size_bytes)
     return error;
 }
 
+/* --- allocations that fail because a test wants it --- */
+
+void page_fail(unsigned number, unsigned times)
+{
+    lock_acquire(&page_lock);
+    fails_in = number;
+    failures = times;
+    lock_release(&page_lock);
+}
+
+unsigned page_fails_in(void)
+{
+    return READ_ONCE(fails_in);
+}
+
+/* The lock is held. Once it is due it stays so until the last failure. */
+static bool take_failure(void)
+{
+    if (failures == 0 || (fails_in > 0 && --fails_in > 0))
+        return false;
+    failures--;
+    return true;
+}
+
+bool page_is_to_fail(void)
+{
+    bool is_due;
+
+    if (likely(READ_ONCE(failures) == 0))
+        return false;
+    lock_acquire(&page_lock);
+    is_due = take_failure();
+    lock_release(&page_lock);
+    return is_due;
+}
+
 /* --- allocating and freeing --- */
 
 int page_alloc(unsigned order, hpa_t *block)
@@ -266,7 +303,7 @@ int page_alloc(unsigned order, hpa_t *block)
 
     ASSERT(order <= PAGE_ORDER_MAX);
     lock_acquire(&page_lock);
-    page = take_block(order);
+    page = take_failure() ? NO_PAGE : take_block(order);
     lock_release(&page_lock);
     *block = page_address(page);
     return page == NO_PAGE ? -ENOMEM : 0;
@@ -354,7 +391,7 @@ int page_take(hpa_t page)
 
     ASSERT(IS_ALIGNED(page.value, PAGE_SIZE));
     lock_acquire(&page_lock);
-    is_taken = take_page(page.value >> PAGE_SHIFT);
+    is_taken = !take_failure() && take_page(page.value >> PAGE_SHIFT);
     lock_release(&page_lock);
     return is_taken ? 0 : -EBUSY;
 }

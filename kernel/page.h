@@ -61,6 +61,16 @@ hpa_t page_end(void);
 
 void page_get_stats(struct page_stats *stats);
 
+/*
+ * For tests: of all allocations from now on, here and on the heap, the number-th (from 1) finds no memory, and so do those
+ * behind it until `times` have failed. 0: none, whatever was asked for before.
+ */
+void page_fail(unsigned number, unsigned times);
+/* How many allocations are still to come before the first that fails; 0: it has failed, or none is to. */
+unsigned page_fails_in(void);
+/* Is this one of those? The heap's part of it. */
+bool page_is_to_fail(void);
+
 /* The smallest order whose block holds size_bytes; more than PAGE_ORDER_MAX if there is none. */
 static inline unsigned page_order_for(uint64_t size_bytes)
 {

@@ -91,6 +91,14 @@ static void set_log(const struct shell_call *call)
     shell_print("log level: %s", level_names[log_level]);
 }
 
+/* What is typed next is what a test is about: nothing here, nor in the console, allocates. */
+static void fail(const struct shell_call *call)
+{
+    if (call->word[0][0])
+        page_fail(call->number, 1);
+    shell_print("allocations until one fails: %u", page_fails_in());
+}
+
 /* --- the end --- */
 
 /* Who has not named the running VMs has perhaps forgotten them. */
@@ -131,6 +139,7 @@ void shell_host_init(void)
         {"cpus", {{SHELL_NOTHING, NULL}}, "the machine's CPUs and what they run", cpus},
         {"mem", {{SHELL_NOTHING, NULL}}, "the machine's memory, and who has it", mem},
         {"log", {{SHELL_CHOICE, "[error|warn|info|debug]"}}, "what is logged: that and worse", set_log},
+        {"fail", {{SHELL_NUMBER, "[N]"}}, "tests: the Nth allocation fails", fail},
         {"reboot", {{SHELL_CHOICE, "[--force]"}}, "reset the machine", reboot},
         {"poweroff", {{SHELL_CHOICE, "[--force]"}}, "switch the machine off", power_off},
     };
