@@ -2,7 +2,8 @@
 ;
 ; Where an application processor wakes up: 16-bit real mode at a page below 1 MiB, by INIT-SIPI-SIPI
 ; (SDM 3A, "MP Initialization"). arch/x86/smp.c copies [ap_trampoline, ap_trampoline_end) to that
-; page and fills the words at the end, one AP at a time.
+; page and fills the words at the end, one AP at a time. The claim there is 1 as long as somebody waits for
+; the AP: one that finds 0 is too late, and halts in this page, which is then nobody else's.
 ;
 ; In:   CS = page >> 4, IP = 0, everything else as after INIT.
 ; Out:  entry(argument) in the higher half, on the stack and under the page tables that smp.c gave.
@@ -12,13 +13,19 @@
 section .rodata.ap_trampoline progbits alloc noexec nowrite align=16
 bits 16
 global ap_trampoline, ap_trampoline_end
-global ap_trampoline_stack, ap_trampoline_argument, ap_trampoline_entry, ap_trampoline_cr3, ap_trampoline_boot_cr3
+global ap_trampoline_claim, ap_trampoline_stack, ap_trampoline_argument, ap_trampoline_entry
+global ap_trampoline_cr3, ap_trampoline_boot_cr3
 %define AT(label) (label - ap_trampoline)
 ap_trampoline:
     cli
     cld
     mov ax, cs
     mov ds, ax
+    xor eax, eax
+    xchg eax, [AT(ap_trampoline_claim)]
+    test eax, eax
+    jz .too_late
+    mov ax, cs
     movzx ebx, ax
     shl ebx, 4                                  ; EBX = physical address of this page
     lea eax, [ebx + AT(.gdt)]
@@ -32,6 +39,10 @@ ap_trampoline:
     or eax, CR0_PE
     mov cr0, eax
     o32 jmp far [AT(.far32)]
+
+.too_late:
+    hlt
+    jmp .too_late
 
 bits 32
 .mode32:
@@ -84,6 +95,7 @@ align 8
     dd 0
     dw BOOT_CS64
 align 8
+ap_trampoline_claim:    dq 0                    ; 32 bits of it
 ap_trampoline_stack:    dq 0
 ap_trampoline_argument: dq 0
 ap_trampoline_entry:    dq 0

@@ -506,7 +506,7 @@ static NORETURN void ap_main(void)
     apic_enable();
     apic_timer_init();
     enable_cpu();
-    this_pcpu()->is_online = true;
+    smp_report_online();
     while (!__atomic_load_n(&queues_are_ready, __ATOMIC_ACQUIRE))
         cpu_relax();
     sched_loop();

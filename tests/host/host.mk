@@ -45,6 +45,7 @@ REAL_machine_bar_test := kernel/machine_bar.c
 REAL_machine_pin_test := kernel/machine_pin.c
 REAL_ballooning_test := kernel/ballooning.c
 REAL_machine_legacy_test := kernel/machine_legacy.c
+REAL_smp_test := arch/x86/smp.c
 REAL_machine_failure_test := $(wildcard kernel/machine*.c) kernel/ballooning.c kernel/manager.c arch/x86/device_irq.c
 
 # $(1) flavour
