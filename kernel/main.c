@@ -161,11 +161,8 @@ static void map_memory(void)
 /* Where the first page tables go: the largest piece of RAM that the boot tables reach. */
 static hpa_t find_early_memory(uint64_t *size)
 {
-    struct memmap_range r, best = {.size = 0};
+    struct memmap_range best = memmap_find_largest(&memory, MIB(1), EARLY_LOW_LIMIT);
 
-    for (unsigned cursor = 0; memmap_next_usable(&memory, &cursor, &r);)
-        if (r.start.value >= MIB(1) && r.start.value + r.size <= EARLY_LOW_LIMIT && r.size > best.size)
-            best = r;
     if (best.size < MIB(4))
         panic("no 4 MiB of free memory below 4 GiB");
     *size = best.size;

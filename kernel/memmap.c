@@ -155,6 +155,20 @@ bool memmap_next(const struct memmap *map, enum memmap_type type, unsigned *curs
     return false;
 }
 
+struct memmap_range memmap_find_largest(const struct memmap *map, uint64_t low, uint64_t high)
+{
+    struct memmap_range r, best = {.size = 0};
+
+    for (unsigned cursor = 0; memmap_next_usable(map, &cursor, &r);) {
+        uint64_t start = MAX(r.start.value, ALIGN_UP(low, PAGE_SIZE));
+        uint64_t end = MIN(range_end(&r), ALIGN_DOWN(high, PAGE_SIZE));
+
+        if (start < end && end - start > best.size)
+            best = (struct memmap_range){HPA(start), end - start, MEMMAP_USABLE};
+    }
+    return best;
+}
+
 const struct memmap_range *memmap_find(const struct memmap *map, hpa_t address)
 {
     unsigned at = first_above(map, address.value);

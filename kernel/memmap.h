@@ -65,6 +65,9 @@ static inline bool memmap_next_usable(const struct memmap *map, unsigned *cursor
     return memmap_next(map, MEMMAP_USABLE, cursor, range);
 }
 
+/* The largest piece of usable memory between two addresses, cut down to whole pages; its size is 0 if there is none. */
+struct memmap_range memmap_find_largest(const struct memmap *map, uint64_t low, uint64_t high);
+
 /* The range that holds an address, or NULL. */
 const struct memmap_range *memmap_find(const struct memmap *map, hpa_t address);
 

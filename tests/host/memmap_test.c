@@ -124,6 +124,57 @@ static void usable_memory_comes_in_whole_pages(void **state)
     assert_false(memmap_next_usable(&map, &cursor, &r));
 }
 
+static void assert_largest(uint64_t low, uint64_t high, uint64_t start, uint64_t end)
+{
+    struct memmap_range r = memmap_find_largest(&map, low, high);
+
+    assert_int_equal(r.size, end - start);
+    if (r.size > 0)
+        assert_int_equal(r.start.value, start);
+}
+
+/* Some maps have no hole below 1 MiB, or none below 4 GiB. */
+static void the_largest_piece_may_be_a_part_of_a_range(void **state)
+{
+    (void)state;
+    assert_largest(MIB(1), GIB(4), 0, 0);
+    add(0, GIB(6), MEMMAP_USABLE);
+    assert_largest(MIB(1), GIB(4), MIB(1), GIB(4));
+    add(MIB(16), MIB(32), MEMMAP_RESERVED);
+    add(GIB(3), GIB(4) + 1, MEMMAP_BAD);
+    assert_largest(MIB(1), GIB(4), MIB(32), GIB(3));
+    assert_largest(MIB(1) + 1, MIB(24), MIB(1) + PAGE_SIZE, MIB(16));
+    assert_largest(MIB(16), MIB(32) + PAGE_SIZE - 1, 0, 0);
+    assert_largest(GIB(5), GIB(5), 0, 0);
+}
+
+/* What the image and the modules lie in is theirs, whatever the firmware says of it, or if it says nothing. */
+static void an_image_in_a_hole_or_in_what_is_reserved(void **state)
+{
+    (void)state;
+    add(0, MIB(1), MEMMAP_USABLE);
+    add(MIB(3), MIB(8), MEMMAP_USABLE);
+    add(MIB(6), MIB(9), MEMMAP_RESERVED);
+    add(MIB(2), MIB(4), MEMMAP_KERNEL);
+    add(MIB(5), MIB(7), MEMMAP_MODULE);
+    add(MIB(3), MIB(8), MEMMAP_USABLE); /* told again */
+    check_sound();
+    assert_largest(MIB(1), GIB(4), MIB(4), MIB(5));
+    assert_int_equal(memmap_find(&map, HPA(MIB(2)))->type, MEMMAP_KERNEL);
+    assert_int_equal(memmap_find(&map, HPA(MIB(4) - 1))->type, MEMMAP_KERNEL);
+    assert_int_equal(memmap_find(&map, HPA(MIB(6)))->type, MEMMAP_MODULE);
+    assert_int_equal(memmap_find(&map, HPA(MIB(7)))->type, MEMMAP_RESERVED);
+}
+
+static void there_may_be_no_memory_above_1m(void **state)
+{
+    (void)state;
+    add(PAGE_SIZE, 0x9fc00, MEMMAP_USABLE);
+    add(0xf0000, MIB(1), MEMMAP_RESERVED);
+    assert_largest(MIB(1), GIB(4), 0, 0);
+    assert_int_equal(memmap_ram_end(&map), 0x9fc00);
+}
+
 static void what_wraps_or_lies_too_high_is_cut(void **state)
 {
     (void)state;
@@ -229,6 +280,9 @@ int main(void)
         cmocka_unit_test_setup(a_reservation_splits_what_it_lies_in, set_up),
         cmocka_unit_test_setup(usable_memory_comes_in_whole_pages, set_up),
         cmocka_unit_test_setup(what_wraps_or_lies_too_high_is_cut, set_up),
+        cmocka_unit_test_setup(the_largest_piece_may_be_a_part_of_a_range, set_up),
+        cmocka_unit_test_setup(an_image_in_a_hole_or_in_what_is_reserved, set_up),
+        cmocka_unit_test_setup(there_may_be_no_memory_above_1m, set_up),
         cmocka_unit_test_setup(an_empty_map_answers, set_up),
         cmocka_unit_test_setup(a_full_map_refuses_and_does_not_change, set_up),
         cmocka_unit_test_setup(a_hole_in_a_range_needs_room_for_two, set_up),
