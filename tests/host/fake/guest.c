@@ -64,10 +64,10 @@ void fake_guest_assert_refused(struct fake_guest *g, const char *text)
         fail_msg("refused with \"%s\", not with \"%s\"", g->why, text);
 }
 
-static void load_copy(struct fake_guest *g, const uint8_t *bytes, uint64_t size)
+void fake_guest_load_copy(struct fake_guest *g, const uint8_t *bytes, uint64_t size)
 {
     struct guest_image original = g->request.image;
-    uint8_t *copy = malloc(size ? size : 1);
+    uint8_t *copy = malloc(size);
     int error;
 
     memcpy(copy, bytes, size);
@@ -86,13 +86,13 @@ void fake_guest_torture(struct fake_guest *g, uint64_t cut_bytes, uint64_t poke_
 
     memcpy(bytes, g->request.image.data, size);
     for (uint64_t cut = 0; cut < MIN(size, cut_bytes); cut++)
-        load_copy(g, bytes, cut);
+        fake_guest_load_copy(g, bytes, cut);
     for (uint64_t at = 0; at < MIN(size, poke_bytes); at++) {
         uint8_t old = bytes[at];
 
         for (unsigned i = 0; i < ARRAY_SIZE(odd); i++) {
             bytes[at] = odd[i];
-            load_copy(g, bytes, size);
+            fake_guest_load_copy(g, bytes, size);
         }
         bytes[at] = old;
     }

@@ -26,6 +26,9 @@ void fake_guest_assert_loads(struct fake_guest *g);
 /* Fails the test unless the load is refused with a reason that contains the text. */
 void fake_guest_assert_refused(struct fake_guest *g, const char *text);
 
+/* These bytes as the image, in a block of their own, loads or is refused with a reason. */
+void fake_guest_load_copy(struct fake_guest *g, const uint8_t *bytes, uint64_t size);
+
 /*
  * What no malformed image may do: crash, or be refused without a reason. Loads every image that results
  * from cutting this one short (in the first cut_bytes), or from putting an odd value into one of its first
