@@ -91,14 +91,16 @@ def module_lines(config: Config, store):
             yield _line("module2", store(disk.file), {"vm": vm.name, "role": "disk", "mode": disk.mode, "id": disk.id})
 
 
-def grub_cfg(config: Config, kernel, store):
-    lines = [_line("multiboot2", store(kernel), config.options), *module_lines(config, store)]
+def grub_cfg(config: Config, kernel, store, acpi=()):
+    lines = [f"    acpi --exclude={signature} {store(file)}" for signature, file in acpi]
+    lines += [_line("multiboot2", store(kernel), config.options), *module_lines(config, store)]
     return GRUB_CFG.format(body="\n".join(lines))
 
 
-def make_iso(config: Config, kernel, output):
+def make_iso(config: Config, kernel, output, acpi=()):
     """Write the ISO; replaces `output` only when all went well, by a new inode: a running machine keeps
-    reading the old one."""
+    reading the old one. `acpi`: pairs of a signature and the file that is to be there instead of the firmware's
+    table, for tests."""
     output = Path(output)
     if not Path(kernel).is_file():
         raise IsoError(f"no hypervisor at '{kernel}': run make")
@@ -107,10 +109,10 @@ def make_iso(config: Config, kernel, output):
         root = Path(scratch) / "root"
         (root / "boot/grub").mkdir(parents=True)
         # Under a name of its own in the staging area, so that no guest's kernel can take its place.
-        (root / "boot/grub/grub.cfg").write_text(grub_cfg(config, kernel, _Staging(root).add))
+        (root / "boot/grub/grub.cfg").write_text(grub_cfg(config, kernel, _Staging(root).add, acpi))
         _add_efi_modules(root)
         image = Path(scratch) / "image.iso"
-        _mkrescue(root, image)
+        _mkrescue(root, image, ("acpi",) if acpi else ())
         partial = output.with_name(f".{output.name}.{os.getpid()}")
         shutil.move(image, partial)
         os.replace(partial, output)
@@ -137,12 +139,12 @@ def _add_efi_modules(root):
         shutil.copy(source, folder)
 
 
-def _mkrescue(root, image):
+def _mkrescue(root, image, more_modules=()):
     tool = shutil.which("grub-mkrescue")
     if not tool:
         raise IsoError("no grub-mkrescue here: scripts/setup installs it (package grub-common)")
     command = [tool, "-o", str(image), "--locales=", "--fonts=", "--themes=",
-               f"--install-modules={' '.join(GRUB_MODULES)}", str(root), "--", "-volid", "RINGMASTER"]
+               f"--install-modules={' '.join((*GRUB_MODULES, *more_modules))}", str(root), "--", "-volid", "RINGMASTER"]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode or not image.exists():

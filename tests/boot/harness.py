@@ -96,15 +96,15 @@ class Booter:
         path.write_text(text)
         return read_config(path)
 
-    def __call__(self, config, machine=None, **spec) -> Boot:
+    def __call__(self, config, machine=None, acpi=(), **spec) -> Boot:
         """Boot a TOML text, or a Config that a test has changed after the checks, on a machine by its name
-        or class."""
+        or class, with tables of ACPI in the firmware's stead (make_iso)."""
         if isinstance(config, str):
             config = self.config(config)
         workdir = self.directory / str(len(self.boots))
         workdir.mkdir(parents=True, exist_ok=True)
         iso = workdir / "test.iso"
-        make_iso(config, KERNEL, iso)
+        make_iso(config, KERNEL, iso, acpi)
         machine = machine or self.machine
         return self.watch(MACHINES.get(machine, machine)(Spec(iso=iso, **spec)), workdir)
 
