@@ -8,7 +8,7 @@
 ; Out:  kernel_main(magic, boot information) on the boot stack, in the higher half, under the page
 ;       tables below: the first 4 GiB 1:1 (for the hand-over and for starting APs) and the first
 ;       1 GiB at KERNEL_BASE. The C code replaces them by its own.
-; On a CPU without long mode: one line on COM1 and VGA, then halt.
+; On a CPU without long mode or NX: one line on COM1 and VGA, then halt.
 
 %include "boot/layout.inc"
 
@@ -56,12 +56,16 @@ boot_entry:
 
     mov eax, 0x80000000
     cpuid
+    mov ebp, no_long_mode_text
     cmp eax, 0x80000001
-    jb .no_long_mode
+    jb .cannot_boot
     mov eax, 0x80000001
     cpuid
     test edx, 1 << 29                           ; CPUID.80000001H:EDX.LM
-    jz .no_long_mode
+    jz .cannot_boot
+    mov ebp, no_nx_text
+    test edx, 1 << 20                           ; CPUID.80000001H:EDX.NX
+    jz .cannot_boot
 
     call boot_fill_tables
     mov eax, CR4_PAE                            ; and nothing that UEFI left: CR4.LA57 would want five levels
@@ -78,8 +82,8 @@ boot_entry:
     lgdt [boot_gdtr]
     jmp BOOT_CS64:boot_entry64
 
-.no_long_mode:
-    mov esi, no_long_mode_text
+.cannot_boot:
+    mov esi, ebp
     mov edi, 0xb8000
 .next:
     lodsb
@@ -160,6 +164,7 @@ boot_gdtr:
     dw boot_gdt_end - boot_gdt - 1
     dd boot_gdt
 no_long_mode_text: db "ringmaster: preflight: this CPU has no 64-bit mode (CPUID.80000001H:EDX.LM); halted", 13, 10, 0
+no_nx_text: db "ringmaster: preflight: this CPU has no NX (CPUID.80000001H:EDX.NX), or the firmware has it off; halted", 13, 10, 0
 
 section .boot.bss nobits alloc noexec write align=4096
 global boot_pml4

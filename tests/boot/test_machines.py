@@ -165,6 +165,7 @@ def test_a_feature_that_it_can_do_without(boot, missing):
 @pytest.mark.tcg
 @pytest.mark.parametrize("missing, line", [
     ("lm", r"ringmaster: preflight: this CPU has no 64-bit mode"),
+    ("nx", r"ringmaster: preflight: this CPU has no NX"),
     ("npt", r"preflight: .*AMD-V lacks nested paging"),
 ])
 def test_a_feature_that_it_needs(boot, missing, line):
