@@ -4,7 +4,7 @@
 
 /* Choices are stored as unsigned. */
 _Static_assert(sizeof(enum log_level) == sizeof(unsigned) &&
-                   sizeof(enum on_idle) == sizeof(unsigned),
+                   sizeof(enum on_idle) == sizeof(unsigned) && sizeof(enum delivery) == sizeof(unsigned),
                "enums are unsigned");
 
 static const struct config_choice log_levels[] = {
@@ -21,6 +21,9 @@ static const struct config_choice consoles[] = {
 static const struct config_choice off_on[] = {{"off", 0}, {"on", 1}, {NULL, 0}};
 
 static const struct config_choice mitigation_choices[] = {{"off", 0}, {"auto", 1}, {NULL, 0}};
+
+static const struct config_choice delivery_choices[] = {
+    {"0", DELIVERY_OFF}, {"1", DELIVERY_ON}, {"auto", DELIVERY_AUTO}, {NULL, 0}};
 
 #define AT(field) offsetof(struct host_config, field)
 #define CHOICE(name, field, from, help)                  \
@@ -42,7 +45,8 @@ static const struct config_key keys[] = {
     FLAG(tpr_shadow, "keep the guest's task priority in hardware"),
     FLAG(apicv, "0 switches off the two that follow"),
     FLAG(apic_register_virtualization, "let hardware answer local APIC register accesses"),
-    FLAG(virtual_interrupt_delivery, "let hardware deliver virtual interrupts"),
+    CHOICE("virtual_interrupt_delivery", virtual_interrupt_delivery, delivery_choices,
+           "let hardware deliver virtual interrupts; auto: where it is right"),
     FLAG(avic, "let AMD's hardware do so (AVIC); off unless asked for"),
     FLAG(x2apic, "use the x2APIC of the host"),
     FLAG(ept_large_pages, "map guest memory in 2M and 1G pages"),
@@ -66,7 +70,7 @@ static const struct host_config defaults = {
     .tpr_shadow = true,
     .apicv = true,
     .apic_register_virtualization = true,
-    .virtual_interrupt_delivery = true,
+    .virtual_interrupt_delivery = DELIVERY_AUTO,
     .x2apic = true,
     .ept_large_pages = true,
     .preemption_timer = true,
@@ -107,6 +111,7 @@ unsigned host_config_parse(const char *line, struct host_config *config)
         ignored++;
     }
     config->apic_register_virtualization &= config->apicv;
-    config->virtual_interrupt_delivery &= config->apicv;
+    if (!config->apicv)
+        config->virtual_interrupt_delivery = DELIVERY_OFF;
     return ignored;
 }

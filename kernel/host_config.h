@@ -13,6 +13,13 @@ enum on_idle {
     ON_IDLE_REBOOT,
 };
 
+/* Of virtual interrupts, by the CPU. */
+enum delivery {
+    DELIVERY_OFF,
+    DELIVERY_ON,   /* even where it is known to err */
+    DELIVERY_AUTO, /* where it is not */
+};
+
 #define HOST_CONSOLE_COM1 1u
 #define HOST_CONSOLE_VGA  2u
 #define HOST_CONSOLE_E9   4u
@@ -30,7 +37,7 @@ struct host_config {
     bool tpr_shadow;
     bool apicv; /* false has switched off the next two */
     bool apic_register_virtualization;
-    bool virtual_interrupt_delivery;
+    enum delivery virtual_interrupt_delivery;
     bool avic; /* not unless asked for */
     bool x2apic;
     bool ept_large_pages;

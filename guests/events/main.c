@@ -10,6 +10,7 @@
 #define CODE_SELECTOR  8u
 #define GATE_INTERRUPT 0x8eu /* present, DPL 0, 64-bit interrupt gate */
 #define IPI_VECTOR     0x41u
+#define TIMER_VECTOR   0x31u
 #define PATIENCE       1000000u
 
 #define ICR_ASSERT 0x4000u
@@ -28,7 +29,7 @@ struct PACKED gate {
 };
 
 static struct gate idt[256];
-static volatile unsigned nmis, nmi_depth, nmi_depth_max, ipis, traps;
+static volatile unsigned nmis, nmi_depth, nmi_depth_max, ipis, timers, traps;
 static volatile uint64_t trap_ip;
 
 static volatile uint32_t *apic(uint32_t offset)
@@ -70,6 +71,12 @@ static __attribute__((interrupt)) void on_nmi(struct frame *frame UNUSED)
 static __attribute__((interrupt)) void on_ipi(struct frame *frame UNUSED)
 {
     ipis++;
+    *apic(APIC_EOI) = 0;
+}
+
+static __attribute__((interrupt)) void on_timer(struct frame *frame UNUSED)
+{
+    timers++;
     *apic(APIC_EOI) = 0;
 }
 
@@ -121,6 +128,25 @@ static bool sti_has_a_shadow(void)
     came_early = ipis != before;
     __asm__ volatile("sti; nop; cli" : : : "memory");
     return !came_early && comes(&ipis, before + 1);
+}
+
+/* Also when the hypervisor's own come meanwhile: the timer needs one of them. The CPU was left to itself since IF was 1. */
+static bool masked_interrupts_wait(void)
+{
+    unsigned before = ipis, timers_before = timers;
+    bool came_early, they_come;
+
+    *apic(APIC_LVT_TIMER) = TIMER_VECTOR;
+    *apic(APIC_TIMER_INITIAL) = 500000; /* by two, as after a reset */
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+    send_ipi();
+    for (unsigned i = 0; i < PATIENCE; i++)
+        __asm__ volatile("nop");
+    came_early = ipis != before || timers != timers_before;
+    __asm__ volatile("sti" : : : "memory");
+    they_come = comes(&ipis, before + 1) && comes(&timers, timers_before + 1);
+    __asm__ volatile("cli" : : : "memory");
+    return !came_early && they_come;
 }
 
 static inline void write_cr8(uint64_t value)
@@ -185,6 +211,7 @@ static const struct {
     {"nmis-do-not-nest", nmis_do_not_nest},
     {"nmis-come-again", nmis_come_again_after_that},
     {"sti-shadow", sti_has_a_shadow},
+    {"masked-interrupts-wait", masked_interrupts_wait},
     {"task-priority", the_task_priority_holds_back},
     {"trap-after-exit", an_emulated_instruction_traps},
     {"cr0-reads-as-written", cr0_reads_as_written},
@@ -201,6 +228,7 @@ int guest_main(uint32_t magic UNUSED, uint32_t info UNUSED)
     set_gate(X86_NMI, on_nmi);
     set_gate(X86_DB, on_trap);
     set_gate(IPI_VECTOR, on_ipi);
+    set_gate(TIMER_VECTOR, on_timer);
     __asm__ volatile("cli; lidt %0" : : "m"(descriptor));
     *apic(APIC_SVR) = 0x1ff;
     for (unsigned i = 0; i < ARRAY_SIZE(checks); i++) {

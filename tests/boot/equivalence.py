@@ -20,7 +20,7 @@ from pathlib import Path
 from ringmaster import TREE
 from ringmaster.iso import make_bare_iso
 from ringmaster.machines import Bochs, QemuTcg, Spec
-from vms import guest, options
+from vms import POWER_OFF, guest
 
 IMAGE = TREE / "build/guests/popek.elf"
 ALLOWED = TREE / "tests/popek/allowed.toml"
@@ -38,14 +38,12 @@ class Engine:
     name: str
     machine: type
     cmdline: str
-    options: dict
 
 
 ENGINES = {
-    # Bochs' virtual-interrupt delivery does not heed the shadow of STI.
-    "vt-x": Engine("vt-x", QuickSerialBochs, "", {"virtual_interrupt_delivery": False}),
+    "vt-x": Engine("vt-x", QuickSerialBochs, ""),
     # QEMU's TCG hangs, or ends, on some of what does not exist.
-    "amd-v": Engine("amd-v", QemuTcg, "tcg=1", {}),
+    "amd-v": Engine("amd-v", QemuTcg, "tcg=1"),
 }
 
 
@@ -76,7 +74,7 @@ def run_bare(booter, engine):
 
 
 def run_in_vm(booter, engine):
-    config = options(**engine.options) + guest("popek", "popek.elf", f'cmdline = "{engine.cmdline}"')
+    config = POWER_OFF + guest("popek", "popek.elf", f'cmdline = "{engine.cmdline}"')
     return observe(booter(config, machine=engine.machine))
 
 

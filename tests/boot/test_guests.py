@@ -96,7 +96,7 @@ def test_emulated_instructions_trap_when_stepped(boot):
 
 
 def test_the_benchmark_measures_everything(boot):
-    machine = boot(POWER_OFF + guest("bench", "bench.elf"))
+    machine = boot(options(virtual_interrupt_delivery=True) + guest("bench", "bench.elf"))
     machine.expect(r"BENCH end")
     machine.succeed()
     missing = [line for line in machine.lines if re.search(r"BENCH \w+ -$", line)]
@@ -104,8 +104,7 @@ def test_the_benchmark_measures_everything(boot):
 
 
 def test_events_come_as_on_a_bare_cpu(boot):
-    """Bochs' virtual-interrupt delivery does not heed the shadow of STI, so it is off."""
-    machine = boot(options(virtual_interrupt_delivery=False) + guest("events", "events.elf"))
+    machine = boot(POWER_OFF + guest("events", "events.elf"))
     machine.expect(stopped("events", r"debug-exit status=\d+"))
     assert not machine.found(r"GUEST: .* FAILED"), machine.tail()
     machine.succeed()

@@ -48,24 +48,28 @@ static bool wants_register_virtualization(const struct host_config *c)
 }
 
 /*
- * KVM (of Linux 6.1, at least) offers virtual-interrupt delivery wherever the real CPU has it, but hands the EOI-exit
- * bitmaps on only if that CPU processes posted interrupts, too (prepare_vmcs02_rare(): cpu_has_vmx_apicv()). Without
- * them EOIs of level-triggered interrupts make no exits, the IOAPIC's remote IRR stays set, and the second interrupt of
- * each device never comes: seen in tests/lab, whose emulated CPU has no posted interrupts. Where KVM offers these,
- * which we do not use ourselves, the real CPU has both.
+ * Real CPUs that deliver virtual interrupts process posted ones, too, which we do not use ourselves. Where only the former
+ * is there it errs:
+ * - Bochs 2.7 (its cpu/event.cc). With RFLAGS.IF = 0 and an interrupt of the guest's own pending, an interrupt of the
+ *   host's does not make an exit but delivers the guest's first, into what must not be interrupted: Linux then waits for
+ *   a run queue's lock that it holds. (Not if the guest was entered with IF = 0: then the host's wait, too.)
+ * - KVM (of Linux 6.1, at least) offers it wherever the real CPU has it, but hands the EOI-exit bitmaps on only if that
+ *   CPU processes posted interrupts (prepare_vmcs02_rare(): cpu_has_vmx_apicv()). Without them EOIs of level-triggered
+ *   interrupts make no exits, the IOAPIC's remote IRR stays set, and the second interrupt of each device never comes:
+ *   seen in tests/lab.
  */
-static bool are_eoi_exits_reliable(void)
+static bool is_delivery_reliable(void)
 {
     uint64_t pin = 0;
 
-    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR))
-        return true;
     return trap_rdmsr(MSR_IA32_VMX_TRUE_PINBASED_CTLS, &pin) && (pin >> 32 & PIN_POSTED_INTERRUPTS);
 }
 
 static bool wants_virtual_interrupts(const struct host_config *c)
 {
-    return wants_register_virtualization(c) && c->virtual_interrupt_delivery && are_eoi_exits_reliable();
+    return wants_register_virtualization(c) &&
+           (c->virtual_interrupt_delivery == DELIVERY_ON ||
+            (c->virtual_interrupt_delivery == DELIVERY_AUTO && is_delivery_reliable()));
 }
 
 static const struct control_row rows[] = {
