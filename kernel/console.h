@@ -44,9 +44,17 @@ void console_on_broken_locks(void (*act)(void));
 
 /* --- guests --- */
 
+/* What was typed for one and is not yet taken; more than that is dropped. */
+#define CONSOLE_TYPED_BYTES 256u
+struct console_typed {
+    uint8_t bytes[CONSOLE_TYPED_BYTES];
+    unsigned head, tail; /* free running */
+};
+
 /* A guest's console: its output, and who takes what is typed for it. */
 struct console_guest {
     char name[CONSOLE_NAME_BYTES];
+    struct console_typed *typed; /* the guest's own, as long as it is there; NULL: it takes no input, and has no receive() */
     void (*receive)(void *context, const uint8_t *bytes, size_t count);
     void *context;
 };
@@ -88,12 +96,15 @@ void console_end_prompt(void);
 /* --- input --- */
 
 /*
- * What was typed, from an interrupt; queued until console_deliver_input(number) takes it on the
- * CPU that runs that guest, or console_take_shell_input() for the shell, and dropped if another one is attached
- * before that. power_off is what Ctrl-A x asks for.
+ * What was typed, from an interrupt; queued for who is looked at then until console_deliver_input(number) takes it on
+ * the CPU that runs that guest, or console_take_shell_input() for the shell, whoever is attached by that time. It is
+ * dropped with a guest that goes. power_off is what Ctrl-A x asks for.
  */
 void console_input(const uint8_t *bytes, size_t count);
+/* The guest of the lowest number above this one (0: of all) that has not taken all that was typed for it; 0: there is none. */
+int console_next_with_input(int number);
 void console_deliver_input(int number);
+bool console_shell_has_input(void);
 /* Returns how many bytes were typed for the shell, up to size. */
 size_t console_take_shell_input(uint8_t *bytes, size_t size);
 bool console_wants_power_off(void);

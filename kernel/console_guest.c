@@ -210,6 +210,8 @@ int console_add_guest(const struct console_guest *guest)
 
     if (number > 0) {
         sources[number] = (struct source){.guest = *guest, .is_present = true};
+        if (guest->typed)
+            guest->typed->tail = guest->typed->head;
         if (number == lost)
             console_set_view(number);
     }
@@ -243,14 +245,12 @@ int console_numbers(void)
     return numbers;
 }
 
-/* What was typed for one is never another's; lines that still wait show before the view changes. */
+/* Lines that still wait show before the view changes. */
 void console_set_view(int number)
 {
     for (int i = 1; i <= numbers && attached == CONSOLE_SHELL; i++)
         flush(i);
     console_switch_to(NULL);
-    if (number != attached)
-        console_forget_input();
     attached = number;
     lost = 0;
     shell_is_awake = number == CONSOLE_SHELL;

@@ -1,41 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The multiplexer of the one console: input. Owns the queue of typed bytes, which is always for the one who
- * is looked at, and the Ctrl-A escape. Its lock and the views are console.c's.
+ * The multiplexer of the one console: input. Owns what was typed for each until it takes that, and the Ctrl-A escape. Its
+ * lock and the views are console.c's.
  */
 #include "kernel/console_view.h"
 #include "kernel/lib/format.h"
 
 #define ESCAPE           0x01 /* Ctrl-A, as in QEMU */
-#define INPUT_QUEUE_SIZE 256u
 #define GUESTS_BYTES     96u /* a longer list is cut off */
 
 /* Guarded by console_enter. */
 static bool after_escape;
 static bool power_off_asked;
 static bool dump_asked;
-static uint8_t input_queue[INPUT_QUEUE_SIZE];
-static unsigned input_head, input_tail; /* free running */
+static struct console_typed typed_for_shell;
 
-void console_forget_input(void)
+/* NULL: nobody is there, or takes none. */
+static struct console_typed *typed_for(int number)
 {
-    input_tail = input_head;
+    const struct console_guest *guest = console_guest_at(number);
+
+    if (number == CONSOLE_SHELL)
+        return &typed_for_shell;
+    return guest ? guest->typed : NULL;
 }
 
 static void queue_byte(uint8_t byte)
 {
+    struct console_typed *q = typed_for(console_target());
+
     if (console_target() == CONSOLE_SHELL)
         console_wake_shell();
-    if (input_head - input_tail < INPUT_QUEUE_SIZE)
-        input_queue[input_head++ % INPUT_QUEUE_SIZE] = byte;
+    if (q && q->head - q->tail < sizeof q->bytes)
+        q->bytes[q->head++ % sizeof q->bytes] = byte;
 }
 
-static size_t take_bytes(uint8_t *bytes, size_t size)
+static size_t take_bytes(struct console_typed *q, uint8_t *bytes, size_t size)
 {
     size_t count = 0;
 
-    while (count < size && input_tail != input_head)
-        bytes[count++] = input_queue[input_tail++ % INPUT_QUEUE_SIZE];
+    while (q && count < size && q->tail != q->head)
+        bytes[count++] = q->bytes[q->tail++ % sizeof q->bytes];
     return count;
 }
 
@@ -159,26 +164,52 @@ void console_input(const uint8_t *bytes, size_t count)
     console_leave(flags);
 }
 
+static bool is_empty(const struct console_typed *q)
+{
+    return !q || q->head == q->tail;
+}
+
+int console_next_with_input(int number)
+{
+    uint64_t flags = console_enter();
+    int next = number + 1;
+
+    while (next <= console_numbers() && is_empty(typed_for(next)))
+        next++;
+    next = next <= console_numbers() ? next : 0;
+    console_leave(flags);
+    return next;
+}
+
 void console_deliver_input(int number)
 {
     const struct console_guest *guest;
-    uint8_t bytes[INPUT_QUEUE_SIZE];
+    uint8_t bytes[CONSOLE_TYPED_BYTES];
     size_t count = 0;
     uint64_t flags;
 
     flags = console_enter();
     guest = console_guest_at(number);
-    if (guest && number == console_target())
-        count = take_bytes(bytes, sizeof bytes);
+    if (guest)
+        count = take_bytes(guest->typed, bytes, sizeof bytes);
     console_leave(flags);
-    if (count > 0 && guest->receive)
+    if (count > 0)
         guest->receive(guest->context, bytes, count);
+}
+
+bool console_shell_has_input(void)
+{
+    uint64_t flags = console_enter();
+    bool has_some = !is_empty(&typed_for_shell);
+
+    console_leave(flags);
+    return has_some;
 }
 
 size_t console_take_shell_input(uint8_t *bytes, size_t size)
 {
     uint64_t flags = console_enter();
-    size_t count = console_target() == CONSOLE_SHELL ? take_bytes(bytes, size) : 0;
+    size_t count = take_bytes(&typed_for_shell, bytes, size);
 
     console_leave(flags);
     return count;

@@ -16,13 +16,10 @@ PRINTF_LIKE(1, 2) void console_say(const char *format, ...);
 const struct console_guest *console_guest_at(int number);
 int console_numbers(void); /* the highest that was ever given */
 
-/* Shows that view; what was typed for another is dropped. */
+/* Shows that view. */
 void console_set_view(int number);
 int console_target(void);
 /* Somebody types for the shell: its prompt shows from now on. */
 void console_wake_shell(void);
-
-/* console_input.c: drops what was typed and not yet taken. */
-void console_forget_input(void);
 
 #endif

@@ -27,6 +27,7 @@
 #include "drivers/virt/virtio_net.h"
 #include "drivers/virt/virtio_rng.h"
 #include "drivers/virt/virtio_vsock.h"
+#include "kernel/console.h"
 #include "kernel/ramdisk.h"
 #include "kernel/vm.h"
 #include "kernel/vm_config.h"
@@ -69,6 +70,7 @@ struct platform {
     struct machine_pci *pci;                /* NULL: it has no PCI bus */
 
     /* What was typed and not yet taken by the console device that wrote last. */
+    struct console_typed typed; /* console.c's: for this guest, by people */
     uint8_t input[PLATFORM_INPUT_BYTES];
     size_t input_count;
     bool console_is_virtio;

@@ -83,7 +83,7 @@ static void request_of_console(int number, uint32_t requests)
 
 int machine_attach_console(struct vm *vm)
 {
-    struct console_guest guest = {.receive = receive_input, .context = vm->platform};
+    struct console_guest guest = {.typed = &vm->platform->typed, .receive = receive_input, .context = vm->platform};
     int number;
 
     memcpy(guest.name, vm->name, sizeof guest.name);
@@ -97,7 +97,8 @@ int machine_attach_console(struct vm *vm)
 
 void machine_wake_console(void)
 {
-    request_of_console(console_input_target(), REQUEST_INPUT);
+    for (int number = 0; (number = console_next_with_input(number)) != 0;)
+        request_of_console(number, REQUEST_INPUT);
 }
 
 void machine_detach_console(struct vm *vm)

@@ -328,10 +328,9 @@ static void on_typed(const uint8_t *bytes, size_t count)
     }
     if (console_take_dump_request())
         machine_dump_all();
-    if (console_input_target() == CONSOLE_SHELL)
+    if (console_input_target() == CONSOLE_SHELL || console_shell_has_input())
         control_wake();
-    else
-        machine_wake_console();
+    machine_wake_console();
 }
 
 static void on_com1(void)

@@ -77,7 +77,8 @@ enum { WEB = 1, DB };
 
 static void add(const char *name, int number)
 {
-    struct console_guest guest = {.receive = receive};
+    static struct console_typed queues[DB + 1];
+    struct console_guest guest = {.typed = &queues[number], .receive = receive};
 
     memcpy(guest.name, name, strlen(name) + 1);
     assert_int_equal(console_add_guest(&guest), number);

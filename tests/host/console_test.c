@@ -40,6 +40,7 @@ static void show(void *context, const uint8_t *bytes, size_t count)
 }
 
 static struct typist {
+    struct console_typed queue;
     char typed[1024];
     size_t count;
 } web, db;
@@ -60,12 +61,12 @@ enum { WEB = 1, DB, MUTE };
 static int add_all(void **state)
 {
     const struct chardev sink = {show, NULL};
-    struct console_guest guest = {.name = "web", .receive = receive, .context = &web};
+    struct console_guest guest = {.name = "web", .typed = &web.queue, .receive = receive, .context = &web};
 
     (void)state;
     console_add_sink(&sink);
     assert_int_equal(console_add_guest(&guest), WEB);
-    guest = (struct console_guest){.name = "db", .receive = receive, .context = &db};
+    guest = (struct console_guest){.name = "db", .typed = &db.queue, .receive = receive, .context = &db};
     assert_int_equal(console_add_guest(&guest), DB);
     guest = (struct console_guest){.name = "mute"};
     assert_int_equal(console_add_guest(&guest), MUTE);
@@ -89,7 +90,10 @@ static void log_text(const char *text)
 
 static int setup(void **state)
 {
+    uint8_t bytes[CONSOLE_TYPED_BYTES];
+
     (void)state;
+    console_take_shell_input(bytes, sizeof bytes);
     console_end_prompt();
     console_attach(0);
     log_text("\r\n");
@@ -255,7 +259,7 @@ static void test_escape_twice_is_the_key_itself(void **state)
     type("\x01" "1\x01\x01" "2\x01\x01\x01\x01");
     assert_int_equal(console_attached(), WEB);
     console_deliver_input(WEB);
-    assert_string_equal(web.typed, "\x01" "2\x01\x01");
+    assert_string_equal(web.typed, "\x01\x01" "2\x01\x01");
 }
 
 static void test_an_unknown_escape_is_swallowed(void **state)
@@ -331,22 +335,41 @@ static void test_too_much_input_is_dropped_from_the_end(void **state)
     }
 }
 
-/* A password for one guest is not for another, however slow the first one is. */
+/* A password for one guest is not for another, however slow the first one is; and it is not lost. */
 static void test_input_is_for_who_was_attached(void **state)
 {
+    uint8_t bytes[16];
+
     (void)state;
     console_attach(WEB);
     type("secret\x01" "2");
-    type("hello");
-    console_deliver_input(WEB);
+    type("hello\x01" "0top");
+    assert_int_equal(console_next_with_input(0), WEB);
+    assert_int_equal(console_next_with_input(WEB), DB);
+    assert_int_equal(console_next_with_input(DB), 0);
     console_deliver_input(DB);
     assert_string_equal(db.typed, "hello");
     assert_int_equal(web.count, 0);
+    console_attach(DB);
+    assert_true(console_shell_has_input());
+    assert_int_equal(console_take_shell_input(bytes, sizeof bytes), 3);
+    assert_false(console_shell_has_input());
+    console_deliver_input(WEB);
+    assert_string_equal(web.typed, "secret");
+    assert_int_equal(console_next_with_input(0), 0);
+}
+
+static void test_a_guest_that_comes_back_gets_nothing_of_before(void **state)
+{
+    const struct console_guest guest = {.name = "web", .typed = &web.queue, .receive = receive, .context = &web};
+
+    (void)state;
     console_attach(WEB);
     type("secret");
-    console_attach(DB);
-    console_deliver_input(DB);
-    assert_string_equal(db.typed, "hello");
+    console_remove_guest(WEB);
+    assert_int_equal(console_add_guest(&guest), WEB);
+    console_deliver_input(WEB);
+    assert_int_equal(web.count, 0);
 }
 
 static void test_attaching_to_whom_we_are_attached_keeps_the_input(void **state)
@@ -578,7 +601,7 @@ static void test_a_removed_guest_is_left(void **state)
 /* A restarted guest keeps its number, and who looked at it. */
 static void test_a_guest_comes_back(void **state)
 {
-    struct console_guest guest = {.name = "db", .receive = receive, .context = &db};
+    struct console_guest guest = {.name = "db", .typed = &db.queue, .receive = receive, .context = &db};
 
     (void)state;
     assert_int_equal(console_find_guest("db"), -ENOENT);
@@ -689,6 +712,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_dump_is_asked_for_once, setup),
         cmocka_unit_test_setup(test_too_much_input_is_dropped_from_the_end, setup),
         cmocka_unit_test_setup(test_input_is_for_who_was_attached, setup),
+        cmocka_unit_test_setup(test_a_guest_that_comes_back_gets_nothing_of_before, setup),
         cmocka_unit_test_setup(test_attaching_to_whom_we_are_attached_keeps_the_input, setup),
         cmocka_unit_test_setup(test_a_guest_that_takes_no_input, setup),
         cmocka_unit_test_setup(test_next_and_previous_guest, setup),
