@@ -102,7 +102,7 @@ static void release_next(const struct balloon_memory *memory, struct virtqueue *
         (void)memory->release(memory->context, page_of(r, r->next++), PAGE_SIZE);
 }
 
-/* As far as there is room; then the rest of the request is for the next round. */
+/* As far as there is room, a few at a time; then the rest of the request is for after the flush. */
 static bool release_some(struct virtqueue *vq)
 {
     const struct balloon_memory *memory = &balloon_of(vq->device)->memory;
@@ -110,8 +110,11 @@ static bool release_some(struct virtqueue *vq)
 
     if (r->is_done || !open_request(vq))
         return false;
-    while (r->next < r->count && memory->has_room(memory->context))
+    for (unsigned count = 0; r->next < r->count && memory->has_room(memory->context); count++) {
+        if (count == VIRTIO_BALLOON_ROUND)
+            return true;
         release_next(memory, vq);
+    }
     r->is_done = r->next == r->count;
     memory->flush(memory->context);
     return false;
@@ -135,7 +138,7 @@ static bool deflate(struct virtqueue *vq)
     struct balloon_request *r = request_of(vq);
 
     for (unsigned count = 0; open_request(vq); count++) {
-        if (count == VIRTIO_BALLOON_DEFLATE_MAX)
+        if (count == VIRTIO_BALLOON_ROUND)
             return true;
         if (r->next == r->count)
             close_request(vq);

@@ -46,7 +46,7 @@ enum { VIRTIO_BALLOON_INFLATE, VIRTIO_BALLOON_DEFLATE, VIRTIO_BALLOON_STATS, VIR
 #define VIRTIO_BALLOON_PAGES_MAX        1024u    /* in one request; Linux gives 256, Windows 1024 */
 #define VIRTIO_BALLOON_REPORTS_MAX      128u     /* extents in one report; of more, and of larger ones, the rest is not taken */
 #define VIRTIO_BALLOON_REPORT_BYTES_MAX MIB(8)
-#define VIRTIO_BALLOON_DEFLATE_MAX      32u      /* pages made before the guest runs again */
+#define VIRTIO_BALLOON_ROUND            8u       /* extents released, or pages made, before the guest or another one runs */
 
 struct balloon_memory {
     /* May anything be released before the next virtio_balloon_flushed()? */

@@ -146,7 +146,9 @@ static void a_long_list_takes_rounds(void **state)
         pages[i] = i;
     say_pages(VIRTIO_BALLOON_INFLATE, pages, 1000);
     memset(guest_at(&guest, GUEST_BUFFERS), 0xff, sizeof pages); /* what it says now is too late */
+    assert_int_equal(released_count, VIRTIO_BALLOON_ROUND); /* others run before the rest */
     for (unsigned round = 1; round <= 4; round++) {
+        fake_clock_advance(FAKE_HZ);
         assert_int_equal(released_count, round < 4 ? 256 * round : 1000);
         assert_false(is_answered(VIRTIO_BALLOON_INFLATE));
         room = 256;
@@ -256,7 +258,7 @@ static void a_long_deflation_lets_the_guest_run(void **state)
     (void)state;
     memset(pages, 0, sizeof pages);
     say_pages(VIRTIO_BALLOON_DEFLATE, pages, 1000);
-    assert_int_equal(restored_count, VIRTIO_BALLOON_DEFLATE_MAX);
+    assert_int_equal(restored_count, VIRTIO_BALLOON_ROUND);
     fake_clock_advance(FAKE_HZ);
     assert_int_equal(restored_count, 1000);
     assert_true(is_answered(VIRTIO_BALLOON_DEFLATE));
