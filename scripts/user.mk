@@ -60,7 +60,7 @@ test-all:
 
 bench:
 	@scripts/setup
-	@+$(SUBMAKE) $(KERNEL_ELF) guests
+	@+$(SUBMAKE) $(KERNEL_ELF) guests guest-linux
 	@tests/bench/run
 
 bench-kvm:

@@ -120,13 +120,23 @@ def make_iso(config: Config, kernel, output, acpi=()):
 
 def make_bare_iso(image, cmdline, output):
     """An ISO whose GRUB boots a Multiboot image with nothing under it."""
+    _make_bare_iso("multiboot", [image], cmdline, output)
+
+
+def make_bare_linux_iso(kernel, initrd, cmdline, output):
+    """The same for Linux."""
+    _make_bare_iso("linux", [kernel, initrd], cmdline, output)
+
+
+def _make_bare_iso(loader, files, cmdline, output):
+    """The loader is a command of GRUB and the module that has it; a second file is an initrd."""
     with tempfile.TemporaryDirectory(prefix="mkiso-") as scratch:
         root = Path(scratch) / "root"
         (root / "boot/grub").mkdir(parents=True)
-        shutil.copy(image, root / "boot/image.elf")
-        body = f"    multiboot /boot/image.elf {cmdline}"
-        (root / "boot/grub/grub.cfg").write_text(GRUB_CFG.format(body=body))
-        _mkrescue(root, output)
+        store = _Staging(root).add
+        lines = [f"    {loader} {store(files[0])} {cmdline}", *(f"    initrd {store(file)}" for file in files[1:])]
+        (root / "boot/grub/grub.cfg").write_text(GRUB_CFG.format(body="\n".join(lines)))
+        _mkrescue(root, output, {loader}.difference(GRUB_MODULES))
 
 
 def _add_efi_modules(root):
