@@ -65,7 +65,7 @@ bench:
 
 bench-kvm:
 	@scripts/setup
-	@+$(SUBMAKE) lab build/lab/kvmbench
+	@+$(SUBMAKE) lab build/lab/kvmbench build/lab/net/order guests
 	@tests/lab/bench-kvm
 
 plots:

@@ -89,6 +89,7 @@ int guest_main(uint32_t magic UNUSED, uint32_t info UNUSED)
     }
     virtio_add_queue(disk, &queue, 0);
     virtio_finish(disk);
+    poll_preemptibly();
     measure("disk_read_4k", TYPE_IN, SMALL_BYTES, 1);
     measure("disk_write_4k", TYPE_OUT, SMALL_BYTES, 1);
     measure("disk_read_mib", TYPE_IN, LARGE_BYTES, LARGE_COUNT);

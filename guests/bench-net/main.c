@@ -4,12 +4,11 @@
  * one packet a doorbell, a full round a doorbell, and large ones that pass unsegmented. It prints `BENCH name ticks`, the
  * guest's own work of refilling rings included; no interrupts are taken, it polls.
  */
-#include "arch/x86/guest/layout.h"
 #include "guests/common/guest.h"
+#include "guests/common/virtio.h"
 
 /* VIRTIO 1.2, "Virtio Over MMIO", "MMIO Device Register Layout": numbers of 32-bit registers. */
 enum {
-    REG_DEVICE_ID = 0x008 / 4,
     REG_DRIVER_FEATURES = 0x020 / 4,
     REG_DRIVER_FEATURES_SEL = 0x024 / 4,
     REG_QUEUE_SEL = 0x030 / 4,
@@ -23,7 +22,6 @@ enum {
     REG_CONFIG = 0x100 / 4,
 };
 
-#define ID_NET       1u
 #define STATUS_READY 0xfu /* ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK */
 
 /* CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4, MRG_RXBUF; of the second word VERSION_1. */
@@ -42,6 +40,7 @@ enum {
 #define LARGE_PAYLOAD     61440u
 #define MSS               1448u
 #define MIB_BYTES         (1u << 20)
+#define POLLS_MAX         10000000u /* of a switch that loses nothing: other hypervisors' answer later than the doorbell */
 
 struct desc {
     uint64_t address;
@@ -88,17 +87,6 @@ static void barrier(void)
 }
 
 /* --- cards --- */
-
-static volatile uint32_t *find_card(unsigned number)
-{
-    for (unsigned i = 0; i < GUEST_VIRTIO_MAX; i++) {
-        volatile uint32_t *registers = (volatile uint32_t *)(uintptr_t)guest_virtio_base(i);
-
-        if (registers[REG_DEVICE_ID] == ID_NET && number-- == 0)
-            return registers;
-    }
-    return NULL;
-}
 
 static void write_address(volatile uint32_t *at, const void *address)
 {
@@ -204,17 +192,19 @@ static void make_large(void)
 static uint64_t measure(uint32_t size_bytes, unsigned count, unsigned rounds)
 {
     uint64_t start_ticks = 0;
-    uint32_t bytes = 0;
+    uint32_t bytes = 0, wanted = 0;
 
     for (unsigned i = 0; i <= rounds; i++) {
         if (i == 1) /* the first warms up */
             start_ticks = read_tsc();
         send(size_bytes, count);
-        bytes += drain();
+        wanted += count * (size_bytes + HEADER_BYTES);
+        for (unsigned polls = 0; bytes < wanted && polls < POLLS_MAX; polls++)
+            bytes += drain();
     }
     start_ticks = read_tsc() - start_ticks;
-    if (bytes != (rounds + 1) * count * (size_bytes + HEADER_BYTES))
-        print("GUEST: FAILED: %u bytes of %u\n", bytes, (rounds + 1) * count * (size_bytes + HEADER_BYTES));
+    if (bytes != wanted)
+        print("GUEST: FAILED: %u bytes of %u\n", bytes, wanted);
     return start_ticks;
 }
 
@@ -225,8 +215,8 @@ static void report(const char *name, uint64_t ticks, uint64_t units)
 
 int guest_main(uint32_t magic UNUSED, uint32_t info UNUSED)
 {
-    sender.registers = find_card(0);
-    receiver.registers = find_card(1);
+    sender.registers = virtio_find_nth(VIRTIO_ID_NET, 0);
+    receiver.registers = virtio_find_nth(VIRTIO_ID_NET, 1);
     if (!sender.registers || !receiver.registers) {
         print("GUEST: FAILED: expected two network cards\n");
         return 1;
@@ -234,6 +224,7 @@ int guest_main(uint32_t magic UNUSED, uint32_t info UNUSED)
     start(&sender);
     fill_receiver();
     start(&receiver);
+    poll_preemptibly();
     make_ethernet(0x88b5);
     report("net_packet_alone", measure(60, 1, 100), 100);
     report("net_packet_60", measure(60, ROUND, 20), 20 * ROUND);

@@ -13,6 +13,8 @@
 #define LSR_TEMT   0x40u /* all characters have left */
 #define FCR_ENABLE 0x01u
 #define UART_FIFO_BYTES 16u
+#define PIC_MASTER_MASK 0x21u
+#define PIC_SLAVE_MASK  0xa1u
 #define DIGITS_MAX 20
 #define LINE_MAX   1024
 
@@ -120,6 +122,13 @@ void print(const char *format, ...)
                        *at == 'x' ? 16 : 10);
     }
     va_end(args);
+}
+
+void poll_preemptibly(void)
+{
+    outb(PIC_MASTER_MASK, 0xff);
+    outb(PIC_SLAVE_MASK, 0xff);
+    __asm__ volatile("sti");
 }
 
 int get_char(void)

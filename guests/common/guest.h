@@ -23,6 +23,12 @@ void print(const char *format, ...);
 /* From here on text leaves a line at a time, so that what an instruction makes the hypervisor say is not in the middle. */
 void print_whole_lines(void);
 
+/*
+ * From here on interrupts are enabled, and none come: the 8259s are masked. For who polls: KVM gets the CPU back by
+ * interrupts only, and Bochs has no exit for one while neither the guest nor KVM's entry had them enabled.
+ */
+void poll_preemptibly(void);
+
 /* What was typed on COM1, or -1. */
 int get_char(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See virtio.h. Where the devices are is in the platform's layout; a bare machine has none there. */
+/* See virtio.h. Where the devices are is in the platform's layout; a bare machine has none there, QEMU's microvm elsewhere. */
 #include "guests/common/virtio.h"
 #include "arch/x86/guest/layout.h"
 
@@ -27,20 +27,42 @@ enum {
 #define FEATURES_HIGH      1u /* VIRTIO_F_VERSION_1 is bit 32 */
 #define AVAIL_NO_INTERRUPT 1u
 
+#define OWN_CPUID_LEAF 0x40000100u
+#define OWN_SIGNATURE  0x676e6952u /* "Ring", of "RingmasterVM" */
+
 static void barrier(void)
 {
     __asm__ volatile("" : : : "memory");
 }
 
-volatile uint32_t *virtio_find(uint32_t id)
-{
-    for (unsigned i = 0; i < GUEST_VIRTIO_MAX; i++) {
-        volatile uint32_t *registers = (volatile uint32_t *)(uintptr_t)guest_virtio_base(i);
+static const struct place {
+    uint32_t base, stride, count;
+} ringmaster = {GUEST_VIRTIO_BASE, GUEST_VIRTIO_STRIDE, GUEST_VIRTIO_MAX}, microvm = {0xfeb00000, 0x200, 24};
 
-        if (registers[REG_DEVICE_ID] == id)
+static bool is_ringmaster(void)
+{
+    uint32_t eax = OWN_CPUID_LEAF, ebx, ecx = 0, edx;
+
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    return ebx == OWN_SIGNATURE;
+}
+
+volatile uint32_t *virtio_find_nth(uint32_t id, unsigned number)
+{
+    const struct place *place = is_ringmaster() ? &ringmaster : &microvm;
+
+    for (unsigned i = 0; i < place->count; i++) {
+        volatile uint32_t *registers = (volatile uint32_t *)(uintptr_t)(place->base + i * place->stride);
+
+        if (registers[REG_DEVICE_ID] == id && number-- == 0)
             return registers;
     }
     return NULL;
+}
+
+volatile uint32_t *virtio_find(uint32_t id)
+{
+    return virtio_find_nth(id, 0);
 }
 
 const volatile uint8_t *virtio_config(volatile uint32_t *registers)

@@ -39,8 +39,9 @@ struct virtio_queue {
     uint16_t taken;
 } __attribute__((aligned(16)));
 
-/* The registers of the first device of that kind; NULL: there is none. */
+/* The registers of the first device of that kind, or of the one behind so many others; NULL: there is none. */
 volatile uint32_t *virtio_find(uint32_t id);
+volatile uint32_t *virtio_find_nth(uint32_t id, unsigned number);
 /* The device's configuration. */
 const volatile uint8_t *virtio_config(volatile uint32_t *registers);
 

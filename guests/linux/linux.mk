@@ -36,7 +36,8 @@ $(LINUX_PC_BUILD)/initramfs.zst: $(LINUX_RECIPES)/make-initramfs $(LINUX_RECIPES
 	$(Q)$< $(LINUX_RECIPES)/init $(LINUX_BUILD)/vsock $(LINUX_PC_BUILD)/modules $@ $(LINUX_PC_MODULES)
 
 $(LINUX_BUILD)/vmlinuz: $(LINUX_RECIPES)/fetch $(LINUX_RECIPES)/linux.mk
-	$(Q)$< linux-image-cloud-amd64 $(LINUX_BUILD) $(LINUX_MODULES) $(LINUX_MODULES_ON_DEMAND) $(LAB_MODULES)
+	$(Q)$< linux-image-cloud-amd64 $(LINUX_BUILD) $(LINUX_MODULES) $(LINUX_MODULES_ON_DEMAND) $(LAB_MODULES) \
+	    $(LAB_NET_MODULES)
 
 $(LINUX_BUILD)/vmlinux: $(LINUX_RECIPES)/extract-vmlinux $(LINUX_BUILD)/vmlinuz
 	$(Q)$^ $@

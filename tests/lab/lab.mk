@@ -4,6 +4,8 @@ LAB_BUILD   := build/lab
 LAB_SOURCES := tests/lab
 # In order: a module stands behind what it needs.
 LAB_MODULES := irqbypass kvm kvm-intel scsi_common scsi_mod libata ata_piix cdrom sr_mod isofs
+# For make bench-kvm: KVM's switch between two cards.
+LAB_NET_MODULES := llc stp bridge tun tap vhost_iotlb vhost vhost_net
 
 .PHONY: lab
 lab: $(LAB_BUILD)/snapshot/complete
@@ -18,3 +20,8 @@ $(LAB_BUILD)/level1.iso: $(addprefix $(LAB_SOURCES)/,make-level1 init) $(LAB_BUI
 # A level 1 that has booted, with QEMU in its page cache: half a minute saved for each test.
 $(LAB_BUILD)/snapshot/complete: $(LAB_SOURCES)/make-snapshot $(LAB_SOURCES)/nested.py $(LAB_BUILD)/level1.iso
 	$(Q)$< $(LAB_BUILD)/level1.iso $(@D)
+
+$(LAB_BUILD)/net/order: $(LAB_SOURCES)/lab.mk $(LINUX_BUILD)/vmlinuz
+	@mkdir -p $(@D)
+	$(Q)cp $(LAB_NET_MODULES:%=$(LINUX_BUILD)/modules/%.ko) $(@D)
+	$(Q)printf '%s\n' $(LAB_NET_MODULES) >$@
