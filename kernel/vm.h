@@ -54,7 +54,7 @@ struct vcpu {
     bool has_eoi_offer;      /* see pv_eoi.h */
     bool waits_for_sipi;     /* and is halted; see startup.h */
     uint8_t sipi_vector;     /* of the last SIPI; any CPU */
-    bool may_have_breakpoints; /* the engine: DR7 is to be asked of what is emulated */
+    bool may_have_breakpoints; /* the engine: DR7 is to be asked of what is emulated; see breakpoint.h */
     bool uses_virtual_delivery; /* the engine: the CPU delivers the local APIC's interrupts by itself */
     size_t exit_rows;        /* where its rows of exit_kinds[] begin: at 0; at EXIT_KINDS, exit_ring gets each exit */
     struct vcpu_exit exit;   /* the last one */
@@ -67,8 +67,11 @@ struct vcpu {
     unsigned index;          /* in the VM; its APIC ID, too */
     struct task task;
 
+    uint64_t dr[4];          /* but while may_have_breakpoints: then the CPU has them */
+    uint64_t cr2, dr6;       /* likewise, of an engine that leaves them in the CPU while it holds the vCPU */
+
     /* Switched only when another vCPU's are loaded: the hypervisor uses none of these. */
-    uint64_t cr2, dr[4], dr6, xcr0;
+    uint64_t xcr0;
     uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
     void *xsave_area;
 

@@ -4,6 +4,7 @@
  * one at a port needs CR4.DE. What is emulated traps behind the instruction, or the iteration, once for all reasons.
  */
 #include "tests/host/fake/fake.h"
+#include "tests/host/fake/privileged.h"
 #include "tests/host/fake/vcpu.h"
 #include "arch/x86/guest/breakpoint.h"
 #include "arch/x86/guest/event.h"
@@ -145,12 +146,33 @@ static void test_nothing_is_asked_before_the_first_use(void **state)
 {
     (void)state;
     set(0, FAKE_VCPU_PORT, PORT, 0);
+    fake_cpu_begin();
     vcpu->may_have_breakpoints = false;
     assert_int_equal(io(NULL, true), VERDICT_NEXT);
     fake_vcpu_assert_nothing_raised(&f);
     assert_int_equal(breakpoint_handle_first_use(vcpu, &(struct vcpu_exit){.kind = EXIT_DEBUG_REGISTER}), VERDICT_RESUME);
     assert_int_equal(io(NULL, true), VERDICT_NEXT);
     fake_vcpu_assert_raised(&f, X86_DB);
+}
+
+/* Theory: another vCPU's breakpoints are in the CPU until the first use; from then on to the save, the guest's own. */
+static void test_the_cpu_has_them_from_the_first_use_on(void **state)
+{
+    (void)state;
+    fake_cpu_begin();
+    vcpu->may_have_breakpoints = false;
+    for (unsigned n = 0; n < 4; n++) {
+        fake_cpu.dr[n] = 0xbad0 + n;
+        vcpu->dr[n] = 0x1000 + n;
+    }
+    breakpoint_handle_first_use(vcpu, &(struct vcpu_exit){.kind = EXIT_DEBUG_REGISTER});
+    for (unsigned n = 0; n < 4; n++) {
+        assert_int_equal(fake_cpu.dr[n], 0x1000 + n);
+        fake_cpu.dr[n] = 0x2000 + n;
+    }
+    breakpoint_save(vcpu);
+    for (unsigned n = 0; n < 4; n++)
+        assert_int_equal(vcpu->dr[n], 0x2000 + n);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -165,6 +187,7 @@ int main(void)
         TEST(test_a_string_stops_where_it_hits),
         TEST(test_a_step_joins),
         TEST(test_nothing_is_asked_before_the_first_use),
+        TEST(test_the_cpu_has_them_from_the_first_use_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,7 +110,7 @@ static void test_init_gives_the_manuals_state(void **state)
     f.registers[VCPU_SYSENTER_EIP] = 0xabcd;
     f.registers[VCPU_RFLAGS] = RFLAGS_ONE | RFLAGS_IF;
     fake_vcpu_cpuid(&f, 1)->ecx |= CPUID_1_ECX_OSXSAVE;
-    f.registers[VCPU_CR2] = fake_cpu.dr[0] = fake_cpu.dr[3] = 0x77;
+    f.registers[VCPU_CR2] = vcpu->dr[0] = vcpu->dr[3] = 0x77;
     send(APIC_DELIVERY_INIT, 0);
     take();
     assert_waits();
@@ -129,8 +129,8 @@ static void test_init_gives_the_manuals_state(void **state)
     for (unsigned i = 0; i < GPR_COUNT; i++)
         assert_int_equal(vcpu->gpr[i], i == GPR_RDX ? fake_vcpu_cpuid(&f, 1)->eax : 0);
     assert_int_equal(f.registers[VCPU_CR2], 0);
-    assert_int_equal(fake_cpu.dr[0], 0);
-    assert_int_equal(fake_cpu.dr[3], 0);
+    assert_int_equal(vcpu->dr[0], 0);
+    assert_int_equal(vcpu->dr[3], 0);
     assert_int_equal(f.registers[VCPU_DR6], DR6_INIT);
 }
 

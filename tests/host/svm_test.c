@@ -51,6 +51,7 @@ const struct exit_kind_row exit_kinds[2 * EXIT_KINDS] = {
     H(EXIT_MEMORY),     H(EXIT_INTERRUPT), H(EXIT_TIMESLICE), H(EXIT_WINDOW),    H(EXIT_HLT),         H(EXIT_PAUSE),
     H(EXIT_CR),         H(EXIT_XSETBV),    H(EXIT_EXCEPTION), H(EXIT_EOI),       H(EXIT_APIC_WRITE),  H(EXIT_TPR_LOWERED),
     H(EXIT_CACHE),      H(EXIT_UNDEFINED), H(EXIT_PROTECTED), H(EXIT_SHUTDOWN),  H(EXIT_INIT),        H(EXIT_ENTRY_FAILED),
+    H(EXIT_DEBUG_REGISTER),
 };
 
 enum verdict svm_enter(struct vcpu *v, hpa_t guest, hpa_t host)
@@ -390,9 +391,24 @@ static void test_codes_without_operands(void **state)
     assert_true(vcpu->exit.exception.has_error_code);
 }
 
+/* Each that the guest could read or write another's breakpoints by, and each use ends all of the intercepts. */
+static void test_the_first_use_of_a_debug_register_makes_an_exit(void **state)
+{
+    static const uint64_t codes[] = {VMEXIT_DR0_READ, VMEXIT_DR3_READ, VMEXIT_DR0_WRITE, VMEXIT_DR3_WRITE, VMEXIT_DR7_WRITE};
+
+    (void)state;
+    verdict_of_handler = VERDICT_RESUME;
+    for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
+        begin();
+        assert_int_equal(vmcb->control.intercepts[INTERCEPT_DR], 0x008f000f);
+        assert_kind(codes[i], EXIT_DEBUG_REGISTER);
+        assert_int_equal(vmcb->control.intercepts[INTERCEPT_DR], 0);
+    }
+}
+
 static void test_no_code_is_trusted(void **state)
 {
-    static const uint64_t unknown[] = {0x01, 0x20, 0x66, 0x7d, 0x9f, VMEXIT_LOW_CODES, 0x3ff, 0x401, 0x7fffffff, BIT(40)};
+    static const uint64_t unknown[] = {0x01, 0x24, 0x66, 0x7d, 0x9f, VMEXIT_LOW_CODES, 0x3ff, 0x401, 0x7fffffff, BIT(40)};
 
     (void)state;
     begin();
@@ -903,6 +919,7 @@ int main(void)
         TEST(test_tags_are_renewed_by_a_flush),
         TEST(test_a_reset_vcpu_has_a_tag),
         TEST(test_codes_without_operands),
+        TEST(test_the_first_use_of_a_debug_register_makes_an_exit),
         TEST(test_no_code_is_trusted),
         TEST(test_the_next_rip_is_read_from_the_code),
         TEST(test_rip_wraps_around_outside_64_bit_mode),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See breakpoint.h, and SDM 3B, "Debug Registers". An engine whose read of DR7 costs lets the first use of them exit. */
+/* See breakpoint.h, and SDM 3B, "Debug Registers". Who uses none pays nothing for them: the first use exits. */
 #include "arch/x86/guest/breakpoint.h"
+#include "arch/x86/cpu.h"
 #include "arch/x86/regs.h"
 
 #define BREAKPOINTS 4u
@@ -49,6 +50,21 @@ uint64_t breakpoint_find_data(struct vcpu *vcpu, gva_t linear, unsigned width, b
 enum verdict breakpoint_handle_first_use(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     (void)exit;
+    breakpoint_load(vcpu);
     vcpu->may_have_breakpoints = true;
     return VERDICT_RESUME;
+}
+
+void breakpoint_load(const struct vcpu *vcpu)
+{
+    write_dr0(vcpu->dr[0]);
+    write_dr1(vcpu->dr[1]);
+    write_dr2(vcpu->dr[2]);
+    write_dr3(vcpu->dr[3]);
+}
+
+void breakpoint_save(struct vcpu *vcpu)
+{
+    for (unsigned n = 0; n < BREAKPOINTS; n++)
+        vcpu->dr[n] = cpu_read_dr(n);
 }

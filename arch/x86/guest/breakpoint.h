@@ -16,4 +16,11 @@ COLD uint64_t breakpoint_find_data(struct vcpu *vcpu, gva_t linear, unsigned wid
 /* Handler of exit.c: from now on the guest's debug registers are looked at, and it may use them without exits. */
 enum verdict breakpoint_handle_first_use(struct vcpu *vcpu, const struct vcpu_exit *exit);
 
+/*
+ * DR0 to DR3 are in the CPU while vcpu->may_have_breakpoints, else in vcpu->dr, and the guest's next access to one
+ * makes an exit. These move them into the CPU, and back; the vCPU's own CPU.
+ */
+void breakpoint_load(const struct vcpu *vcpu);
+void breakpoint_save(struct vcpu *vcpu);
+
 #endif

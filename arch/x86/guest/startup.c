@@ -4,7 +4,6 @@
  * guest's registers are never another CPU's business. Invariant: a vCPU that waits for a SIPI is halted.
  */
 #include "arch/x86/guest/startup.h"
-#include "arch/x86/cpu.h"
 #include "arch/x86/guest/boot_start.h"
 #include "arch/x86/guest/cpuid.h"
 #include "arch/x86/regs.h"
@@ -58,13 +57,10 @@ static void reset_registers(struct vcpu *vcpu, struct vcpu_start *start)
     guest_cpuid_update(vcpu->cpuid, start->cr4, vcpu->xcr0);
 }
 
-/* The first four are in the CPU while it holds the vCPU. */
+/* The reset has left the first four to vcpu->dr: see breakpoint.h. */
 static void reset_debug_and_cr2(struct vcpu *vcpu)
 {
-    write_dr0(0);
-    write_dr1(0);
-    write_dr2(0);
-    write_dr3(0);
+    memset(vcpu->dr, 0, sizeof vcpu->dr);
     vcpu_ops->set(vcpu, VCPU_CR2, 0);
     vcpu_ops->set(vcpu, VCPU_DR6, DR6_INIT);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86/guest/world.h"
 #include "arch/x86/cpu.h"
+#include "arch/x86/guest/breakpoint.h"
 #include "arch/x86/guest/cpuid.h"
 #include "arch/x86/guest/cr.h"
 #include "arch/x86/guest/speculation.h"
@@ -87,12 +88,8 @@ void world_load(struct vcpu *vcpu)
     for (unsigned i = 0; i < count; i++)
         if (rdmsr(switched[i].index) != *slot(vcpu, i))
             wrmsr(switched[i].index, *slot(vcpu, i));
-    vcpu_ops->set(vcpu, VCPU_CR2, vcpu->cr2);
-    write_dr0(vcpu->dr[0]);
-    write_dr1(vcpu->dr[1]);
-    write_dr2(vcpu->dr[2]);
-    write_dr3(vcpu->dr[3]);
-    vcpu_ops->set(vcpu, VCPU_DR6, vcpu->dr6);
+    if (vcpu->may_have_breakpoints)
+        breakpoint_load(vcpu);
     load_extended(vcpu);
 }
 
@@ -103,10 +100,6 @@ void world_save(struct vcpu *vcpu)
     save_extended(vcpu);
     for (unsigned i = 0; i < count; i++)
         *slot(vcpu, i) = rdmsr(switched[i].index);
-    vcpu->cr2 = vcpu_ops->get(vcpu, VCPU_CR2);
-    vcpu->dr[0] = read_dr0();
-    vcpu->dr[1] = read_dr1();
-    vcpu->dr[2] = read_dr2();
-    vcpu->dr[3] = read_dr3();
-    vcpu->dr6 = vcpu_ops->get(vcpu, VCPU_DR6);
+    if (vcpu->may_have_breakpoints)
+        breakpoint_save(vcpu);
 }

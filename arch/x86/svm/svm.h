@@ -45,6 +45,7 @@ enum intercept_word {
 
 #define CR_READ(n)  (1u << (n))
 #define CR_WRITE(n) (1u << (16 + (n)))
+#define DR_READ(n)  (1u << (n))
 #define DR_WRITE(n) (1u << (16 + (n)))
 
 #define MISC1_INTR         (1u << 0)
@@ -240,7 +241,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "a VMCB is a page");
 enum svm_exit_code {
     VMEXIT_CR0_READ = 0x00, VMEXIT_CR4_READ = 0x04, VMEXIT_CR8_READ = 0x08, VMEXIT_CR15_READ = 0x0f,
     VMEXIT_CR0_WRITE = 0x10, VMEXIT_CR4_WRITE = 0x14, VMEXIT_CR8_WRITE = 0x18,
-    VMEXIT_DR7_WRITE = 0x37,
+    VMEXIT_DR0_READ = 0x20, VMEXIT_DR3_READ = 0x23, VMEXIT_DR0_WRITE = 0x30, VMEXIT_DR3_WRITE = 0x33, VMEXIT_DR7_WRITE = 0x37,
     VMEXIT_EXCP0 = 0x40, VMEXIT_EXCP_DB = 0x41, VMEXIT_EXCP_AC = 0x51, VMEXIT_EXCP_MC = 0x52,
     VMEXIT_INTR = 0x60, VMEXIT_NMI = 0x61, VMEXIT_INIT = 0x63, VMEXIT_VINTR = 0x64, VMEXIT_CR0_SEL_WRITE = 0x65,
     VMEXIT_RDPMC = 0x6f, VMEXIT_CPUID = 0x72, VMEXIT_RSM = 0x73, VMEXIT_IRET = 0x74, VMEXIT_INVD = 0x76,

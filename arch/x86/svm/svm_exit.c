@@ -146,7 +146,7 @@ static bool fill_cr(struct vcpu *vcpu, struct vcpu_exit *exit)
 static bool fill_debug_register(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     (void)exit;
-    vmcb_change_intercepts(svm_of(vcpu)->vmcb, INTERCEPT_DR, DR_WRITE(7), false);
+    vmcb_change_intercepts(svm_of(vcpu)->vmcb, INTERCEPT_DR, VMCB_DR_INTERCEPTS, false);
     return true;
 }
 
@@ -178,6 +178,8 @@ static const struct exit_row low_rows[VMEXIT_LOW_CODES] = {
     [VMEXIT_CR4_WRITE] = {.kind = EXIT_CR, .fill = fill_cr},
     [VMEXIT_CR8_WRITE] = {.kind = EXIT_CR, .fill = fill_cr},
     [VMEXIT_CR0_SEL_WRITE] = {.kind = EXIT_CR, .fill = fill_cr},
+    [VMEXIT_DR0_READ ... VMEXIT_DR3_READ] = {.kind = EXIT_DEBUG_REGISTER, .fill = fill_debug_register},
+    [VMEXIT_DR0_WRITE ... VMEXIT_DR3_WRITE] = {.kind = EXIT_DEBUG_REGISTER, .fill = fill_debug_register},
     [VMEXIT_DR7_WRITE] = {.kind = EXIT_DEBUG_REGISTER, .fill = fill_debug_register},
     [VMEXIT_EXCP_DB] = {.kind = EXIT_EXCEPTION, .fill = fill_debug_exception},
     [VMEXIT_EXCP_AC] = {.kind = EXIT_EXCEPTION, .fill = fill_exception},

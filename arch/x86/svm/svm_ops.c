@@ -122,7 +122,7 @@ static void prepare_tlb(struct svm_vcpu *v)
     v->needs_flush = !svm_caps.uses_asids;
 }
 
-/* A guest without breakpoints is not asked for them: its next write of DR7 makes an exit. */
+/* A guest without breakpoints is not asked for them: its next use of DR0 to DR3, or write of DR7, makes an exit. */
 static void svm_load(struct vcpu *vcpu)
 {
     struct vmcb *vmcb = svm_of(vcpu)->vmcb;
@@ -130,7 +130,7 @@ static void svm_load(struct vcpu *vcpu)
     if (!vcpu->may_have_breakpoints || (vmcb->state.dr7 & DR7_ENABLED))
         return;
     vcpu->may_have_breakpoints = false;
-    vmcb_change_intercepts(vmcb, INTERCEPT_DR, DR_WRITE(7), true);
+    vmcb_change_intercepts(vmcb, INTERCEPT_DR, VMCB_DR_INTERCEPTS, true);
 }
 
 static void svm_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)

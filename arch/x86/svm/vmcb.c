@@ -105,7 +105,7 @@ void vmcb_pass_ports(struct vcpu *vcpu, uint16_t first, unsigned count, bool is_
 
 static const uint32_t fixed_intercepts[INTERCEPT_WORDS] = {
     [INTERCEPT_CR] = CR_WRITE(4),
-    [INTERCEPT_DR] = DR_WRITE(7),
+    [INTERCEPT_DR] = VMCB_DR_INTERCEPTS,
     [INTERCEPT_EXCEPTION] = EXCEPTIONS_TAKEN,
     [INTERCEPT_MISC1] = MISC1_INTR | MISC1_NMI | MISC1_INIT | MISC1_CR0_SEL | MISC1_RDPMC | MISC1_CPUID | MISC1_RSM |
                         MISC1_INVD | MISC1_HLT | MISC1_INVLPGA | MISC1_IOIO_PROT | MISC1_MSR_PROT | MISC1_SHUTDOWN,

@@ -35,6 +35,9 @@ struct svm_vcpu {
     bool is_avic_stale;        /* the guest has changed what svm_avic_update() goes by */
 };
 
+/* Until the guest has used DR0 to DR3, or written DR7: see breakpoint.h. DR6 and DR7 are in the VMCB. */
+#define VMCB_DR_INTERCEPTS (0xf * DR_READ(0) | 0xf * DR_WRITE(0) | DR_WRITE(7))
+
 static inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)
 {
     return vcpu->engine;

@@ -241,6 +241,7 @@ static void fill_tpr_lowered(struct vcpu *vcpu)
 /* The first one since the vCPU was loaded: the next ones are the guest's own. */
 static void fill_debug_register(struct vcpu *vcpu)
 {
+    write_dr6(vcpu->dr6);
     vmcs_change_proc_controls(vcpu, 0, PROC_MOV_DR_EXITING);
 }
 

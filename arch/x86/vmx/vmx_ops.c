@@ -296,10 +296,12 @@ static void move_if_new_here(struct vcpu *vcpu)
 }
 
 /* A guest without breakpoints is not asked for them: its next MOV to or from a debug register makes an exit. */
-static void watch_debug_registers(struct vcpu *vcpu)
+static COLD void load_debug_registers(struct vcpu *vcpu)
 {
-    if (!vcpu->may_have_breakpoints || (vmread(VMCS_GUEST_DR7) & DR7_ENABLED))
+    if (vmread(VMCS_GUEST_DR7) & DR7_ENABLED) {
+        write_dr6(vcpu->dr6);
         return;
+    }
     vcpu->may_have_breakpoints = false;
     vmcs_change_proc_controls(vcpu, PROC_MOV_DR_EXITING, 0);
 }
@@ -311,11 +313,16 @@ static void vmx_load(struct vcpu *vcpu)
     if (!vmptrld(vmx_of(vcpu)->vmcs))
         panic("VMPTRLD of vm%u failed", vcpu->vm->id);
     move_if_new_here(vcpu);
-    watch_debug_registers(vcpu);
+    write_cr2(vcpu->cr2);
+    if (vcpu->may_have_breakpoints)
+        load_debug_registers(vcpu);
 }
 
 static void vmx_unload(struct vcpu *vcpu)
 {
+    vcpu->cr2 = read_cr2();
+    if (vcpu->may_have_breakpoints)
+        vcpu->dr6 = read_dr6();
     if (!vmclear(vmx_of(vcpu)->vmcs))
         panic("VMCLEAR of vm%u failed", vcpu->vm->id);
     vmx_of(vcpu)->is_launched = false;
@@ -348,7 +355,7 @@ static enum verdict vmx_run(struct vcpu *vcpu)
     return speculation_clears_buffers ? vmx_enter_clearing(vcpu, was_launched) : vmx_enter(vcpu, was_launched);
 }
 
-/* --- registers: CR2 and DR6 stay in the CPU while the vCPU has it --- */
+/* --- registers: CR2 stays in the CPU while that holds the vCPU; so do the debug registers, if they are used --- */
 
 static const uint16_t register_field[VCPU_REGISTERS] = {
     [VCPU_RIP] = VMCS_GUEST_RIP,
@@ -374,7 +381,6 @@ static const uint16_t register_field[VCPU_REGISTERS] = {
 
 static uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_register which)
 {
-    (void)vcpu;
     switch (which) {
     case VCPU_CR0:
         return vmcs_get_cr0();
@@ -383,7 +389,7 @@ static uint64_t vmx_get(struct vcpu *vcpu, enum vcpu_register which)
     case VCPU_CR2:
         return read_cr2();
     case VCPU_DR6:
-        return read_dr6();
+        return vcpu->may_have_breakpoints ? read_dr6() : vcpu->dr6;
     case VCPU_DR0 ... VCPU_DR3:
         return cpu_read_dr(which - VCPU_DR0);
     default:
@@ -406,7 +412,9 @@ static void vmx_set(struct vcpu *vcpu, enum vcpu_register which, uint64_t value)
         write_cr2(value);
         break;
     case VCPU_DR6:
-        write_dr6(value);
+        vcpu->dr6 = value;
+        if (vcpu->may_have_breakpoints)
+            write_dr6(value);
         break;
     case VCPU_EFER:
         vmwrite(VMCS_GUEST_EFER, value);
