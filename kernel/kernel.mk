@@ -34,7 +34,7 @@ KERNEL_ASM := $(wildcard boot/*.asm arch/x86/*.asm arch/x86/vmx/*.asm arch/x86/s
 KERNEL_OBJ := $(KERNEL_C:%.c=$(KERNEL_BUILD)/%.o) $(KERNEL_BUILD)/font.o $(KERNEL_ASM:%.asm=$(KERNEL_BUILD)/%.asm.o)
 
 # What runs while guests do: exits, their devices, the scheduler.
-WARM_C := $(addprefix arch/x86/guest/,event.c gva.c hypercall.c mmio.c speculation.c world.c) \
+WARM_C := $(addprefix arch/x86/guest/,event.c gva.c hypercall.c mmio.c speculation.c world.c world_msr.c) \
           $(addprefix kernel/,runqueue.c sched.c vcpu.c lib/string.c) \
           $(addprefix drivers/virt/,lapic_posted.c virtio.c virtio_blk.c virtio_net.c virtqueue.c) \
           $(addprefix drivers/net/,offload.c) kernel/ramdisk.c arch/x86/clock.c arch/x86/vmx/vmx_ops.c arch/x86/svm/svm_ops.c

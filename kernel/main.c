@@ -11,6 +11,7 @@
 #include "arch/x86/descriptors.h"
 #include "arch/x86/guest/msr.h"
 #include "arch/x86/guest/speculation.h"
+#include "arch/x86/guest/world_msr.h"
 #include "arch/x86/ioapic.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
@@ -491,6 +492,7 @@ static NORETURN void control_main(void)
 
 static void enable_cpu(void)
 {
+    world_msr_init_cpu();
     this_pcpu()->runs_guests = vcpu_ops->cpu_enable() == 0;
     if (!this_pcpu()->runs_guests)
         log_warn("main", "cpu%u cannot run guests", this_pcpu()->id);

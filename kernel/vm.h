@@ -71,8 +71,7 @@ struct vcpu {
     uint64_t cr2, dr6;       /* likewise, of an engine that leaves them in the CPU while it holds the vCPU */
 
     /* Switched only when another vCPU's are loaded: the hypervisor uses none of these. */
-    uint64_t xcr0;
-    uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
+    uint64_t xcr0, msrs[WORLD_MSRS];
     void *xsave_area;
 
     uint64_t tsc_offset;     /* guest TSC = host TSC + this */

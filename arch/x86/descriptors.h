@@ -28,10 +28,13 @@ struct descriptor_register {
     uint64_t base;
 } PACKED;
 
+#define GUEST_MSRS 6 /* as many as WORLD_MSRS */
+
 struct arch_cpu {
     uint64_t gdt[GDT_ENTRIES];
     struct tss tss;
     uint64_t stack_top;
+    uint64_t guest_msrs[GUEST_MSRS]; /* what it has in them: arch/x86/guest/world_msr.c's */
 };
 
 /* Loads GDT, TSS, IDT and GS of this CPU; cpu's stacks are set already. */

@@ -17,7 +17,7 @@ HOST_FLAGS_coverage := --coverage -fprofile-abs-path -O0
 # What needs a CPU, a real machine or libc's own names is not hosted; fake/ has stand-ins for some of it.
 HOST_EXCLUDED := kernel/lib/string.c kernel/main.c $(wildcard kernel/machine*.c) kernel/log.c kernel/panic.c \
                  kernel/timer.c kernel/vcpu.c kernel/sched.c kernel/control.c kernel/manager.c kernel/frames.c kernel/ballooning.c
-HOST_GUEST    := decode emulate gva boot boot_% elf aml acpi_tables access cpuid cr event hypercall io mmio msr pv_eoi pvclock speculation startup steal_time task_switch task_segment breakpoint
+HOST_GUEST    := decode emulate gva boot boot_% elf aml acpi_tables access cpuid cr event hypercall io mmio msr pv_eoi pvclock speculation startup steal_time task_switch task_segment breakpoint world_msr
 HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/*.c drivers/net/*.c drivers/virt/*.c)) \
                  $(filter $(HOST_GUEST:%=arch/x86/guest/%.c),$(wildcard arch/x86/guest/*.c)) \
                  $(wildcard arch/x86/acpi.c arch/x86/acpi_*.c arch/x86/vmx/ept.c arch/x86/vmx/vmx_caps.c) \
@@ -29,7 +29,7 @@ HOST_SOURCES  += $(filter-out arch/x86/vtd/vtd_reg.c,$(wildcard arch/x86/vtd/*.c
 HOST_TESTS    := $(patsubst tests/host/%.c,%,$(wildcard tests/host/*_test.c))
 
 # These ask the CPU what it can do, and get a stand-in of arch/x86/cpu.h.
-HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c arch/x86/svm/svm_caps.c arch/x86/guest/speculation.c arch/x86/machine_check.c tests/host/fake/features.c
+HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c arch/x86/svm/svm_caps.c arch/x86/guest/speculation.c arch/x86/guest/world_msr.c arch/x86/machine_check.c tests/host/fake/features.c
 # Their ports are the test's: a stand-in of arch/x86/io.h.
 HOST_HAS_PORTS := drivers/host/host_uart.c kernel/machine_legacy.c
 

@@ -8,6 +8,7 @@
 #include "arch/x86/guest/pv_eoi.h"
 #include "arch/x86/guest/pvclock.h"
 #include "arch/x86/guest/steal_time.h"
+#include "arch/x86/guest/world_msr.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/regs.h"
 #include "drivers/virt/lapic.h"
@@ -260,6 +261,7 @@ static bool write_pat(struct vcpu *vcpu, uint32_t index, uint64_t value)
 }
 
 #define ONE(index) index, index
+#define PASS_SYSCALL (MSR_PASS_READ | MSR_PASS_WRITE_IF_SWITCHED)
 
 static const struct msr_row rows[] = {
     {ONE(0x00), 0, msr_read_zero, msr_write_nothing, "P5_MC_ADDR", "ancient kernels read it"},
@@ -293,14 +295,14 @@ static const struct msr_row rows[] = {
     {ONE(MSR_KVM_STEAL_TIME), 0, steal_time_read, steal_time_write, "KVM_STEAL_TIME", "what other VMs took"},
     {ONE(MSR_KVM_PV_EOI), 0, pv_eoi_read, pv_eoi_write, "KVM_PV_EOI", "spares exits where the CPU ends no interrupts"},
     {ONE(MSR_IA32_EFER), MSR_PASS, read_efer, write_efer, "IA32_EFER", "switched by the engine"},
-    {ONE(MSR_IA32_STAR), MSR_PASS, NULL, NULL, "IA32_STAR", "the hypervisor has no SYSCALL"},
-    {ONE(MSR_IA32_LSTAR), MSR_PASS, NULL, NULL, "IA32_LSTAR", "likewise"},
-    {ONE(MSR_IA32_CSTAR), MSR_PASS, NULL, NULL, "IA32_CSTAR", "likewise"},
-    {ONE(MSR_IA32_FMASK), MSR_PASS, NULL, NULL, "IA32_FMASK", "likewise"},
+    {ONE(MSR_IA32_STAR), PASS_SYSCALL, NULL, world_msr_write, "IA32_STAR", "the hypervisor has no SYSCALL"},
+    {ONE(MSR_IA32_LSTAR), PASS_SYSCALL, NULL, world_msr_write, "IA32_LSTAR", "likewise"},
+    {ONE(MSR_IA32_CSTAR), PASS_SYSCALL, NULL, world_msr_write, "IA32_CSTAR", "likewise"},
+    {ONE(MSR_IA32_FMASK), PASS_SYSCALL, NULL, world_msr_write, "IA32_FMASK", "likewise"},
     {ONE(MSR_IA32_FS_BASE), MSR_PASS, NULL, NULL, "IA32_FS_BASE", "switched by the engine"},
     {ONE(MSR_IA32_GS_BASE), MSR_PASS, NULL, NULL, "IA32_GS_BASE", "switched by the engine"},
     {ONE(MSR_IA32_KERNEL_GS_BASE), MSR_PASS, NULL, NULL, "IA32_KERNEL_GS_BASE", "the hypervisor has no SWAPGS"},
-    {ONE(MSR_IA32_TSC_AUX), MSR_PASS, NULL, NULL, "IA32_TSC_AUX", "the hypervisor has no RDTSCP"},
+    {ONE(MSR_IA32_TSC_AUX), MSR_PASS_READ, NULL, world_msr_write, "IA32_TSC_AUX", "the hypervisor has no RDTSCP"},
     {ONE(UINT32_MAX), 0, NULL, NULL, "unknown", "stands for all that have no row"},
 };
 
@@ -355,9 +357,16 @@ static inline const struct msr_row *find(uint32_t index)
     return likely(index < DIRECT_MSRS) ? &rows[direct[index]] : find_high(index);
 }
 
+unsigned msr_passes(const struct msr_row *row)
+{
+    if ((row->flags & MSR_PASS_WRITE_IF_SWITCHED) && vcpu_ops->switches_syscall_msrs)
+        return MSR_PASS;
+    return row->flags & MSR_PASS;
+}
+
 bool msr_may_pass(uint32_t index, bool is_write)
 {
-    return find(index)->flags & (is_write ? MSR_PASS_WRITE : MSR_PASS_READ);
+    return msr_passes(find(index)) & (is_write ? MSR_PASS_WRITE : MSR_PASS_READ);
 }
 
 inline bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)

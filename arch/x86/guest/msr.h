@@ -11,6 +11,8 @@ struct vcpu;
 #define MSR_PASS_READ  1u
 #define MSR_PASS_WRITE 2u
 #define MSR_PASS       (MSR_PASS_READ | MSR_PASS_WRITE)
+/* Likewise if the engine's run() switches it: vcpu_ops.switches_syscall_msrs. Else writes make an exit, and we know its value. */
+#define MSR_PASS_WRITE_IF_SWITCHED 4u
 
 struct msr_row {
     uint32_t index, last; /* a range */
@@ -23,6 +25,8 @@ struct msr_row {
 
 /* The table, by ascending index. */
 const struct msr_row *msr_rows(unsigned *count);
+/* MSR_PASS_READ and MSR_PASS_WRITE, of this machine's engine. */
+unsigned msr_passes(const struct msr_row *row);
 
 /* Handlers for registers that need none of their own; an engine's rows use them, too. */
 bool msr_read_zero(struct vcpu *vcpu, uint32_t index, uint64_t *value);

@@ -58,4 +58,7 @@ struct vcpu_start {
     struct descriptor_table gdtr, idtr;
 };
 
+/* MSRs that a guest has in the CPU: world_msr.c says which. */
+#define WORLD_MSRS 6
+
 #endif

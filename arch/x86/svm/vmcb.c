@@ -59,7 +59,7 @@ static void fill_msrpm(uint8_t *map)
     memset(map, 0xff, PAGE_SIZE << MSRPM_ORDER);
     for (unsigned i = 0; i < count; i++)
         if (!is_kept(rows[i].index))
-            allow_msr(map, rows[i].index, rows[i].flags);
+            allow_msr(map, rows[i].index, msr_passes(&rows[i]));
 }
 
 int vmcb_make_permission_maps(void)

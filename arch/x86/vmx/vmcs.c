@@ -289,9 +289,9 @@ void vmcs_fill_msr_bitmap(struct vcpu *vcpu)
     for (unsigned i = 0; i < PAGE_SIZE / sizeof *bitmap; i++)
         bitmap[i] = ~0u;
     for (unsigned i = 0; i < count; i++) {
-        if (rows[i].flags & MSR_PASS_READ)
+        if (msr_passes(&rows[i]) & MSR_PASS_READ)
             allow_msr(vcpu, rows[i].index, false);
-        if (rows[i].flags & MSR_PASS_WRITE)
+        if (msr_passes(&rows[i]) & MSR_PASS_WRITE)
             allow_msr(vcpu, rows[i].index, true);
     }
     if (vmx_of(vcpu)->proc2_controls & PROC2_VIRTUALIZE_X2APIC)
