@@ -17,11 +17,13 @@ struct arch_cpu;
 struct task;
 struct vcpu;
 
-/* The lock guards the heap, whose root has the earliest deadline; any CPU may take a timer off. */
+/* The lock guards the heap, whose root has the earliest deadline; any CPU may take a timer off. Host TSCs; UINT64_MAX: none. */
 struct timer_heap {
     struct lock lock;
     struct timer *root;
-    uint64_t programmed; /* what its CPU's interrupt is set for; only that CPU looks */
+    uint64_t earliest;   /* the root's; its CPU alone makes it earlier, and so may look without the lock */
+    uint64_t slice_end;  /* of the running task; its CPU's, like the next one */
+    uint64_t programmed; /* what the interrupt is set for: not later than either */
 };
 
 struct pcpu {
@@ -37,8 +39,7 @@ struct pcpu {
     struct lock queue_lock;
     struct runqueue queue;
     struct task *running;    /* NULL: idle */
-    struct timer slice;      /* when to look at the queue again; its own CPU's */
-    uint64_t next_balance;   /* likewise */
+    uint64_t next_balance;   /* its own CPU's */
     volatile uint64_t passes; /* through the loops that hold no reference to anybody else's vCPU; read by any CPU */
     volatile bool is_idle;
 

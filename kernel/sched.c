@@ -249,20 +249,14 @@ static void balance(struct pcpu *cpu, uint64_t now)
 
 /* --- a CPU's loop --- */
 
-static void set_slice(struct pcpu *cpu, uint64_t deadline)
+bool sched_slice_over(void)
 {
-    if (deadline == UINT64_MAX)
-        timer_cancel(&cpu->slice);
-    else if (!cpu->slice.armed || cpu->slice.deadline != deadline)
-        timer_arm(&cpu->slice, deadline);
-}
+    const struct task *running = this_pcpu()->running;
 
-static void slice_over(void *context)
-{
-    struct pcpu *cpu = context;
-
-    if (cpu->running && cpu->running->vcpu)
-        __atomic_fetch_or(&cpu->running->vcpu->requests, REQUEST_YIELD, __ATOMIC_ACQ_REL);
+    if (!running || !running->vcpu)
+        return false;
+    __atomic_fetch_or(&running->vcpu->requests, REQUEST_YIELD, __ATOMIC_ACQ_REL);
+    return true;
 }
 
 /*
@@ -286,7 +280,7 @@ static struct task *pick(struct pcpu *cpu)
     look_again = runqueue_next_event(&cpu->queue);
     others = runqueue_ready_cpus(&cpu->queue) & ~BIT(cpu->id);
     lock_release(&cpu->queue_lock);
-    set_slice(cpu, look_again);
+    timers_set_slice(look_again);
     offer_to_idle(others);
     return next;
 }
@@ -383,7 +377,7 @@ void sched_yield(void)
     lock_acquire(&cpu->queue_lock);
     runqueue_yield(&cpu->queue, clock_now());
     lock_release(&cpu->queue_lock);
-    slice_over(cpu);
+    sched_slice_over();
 }
 
 bool sched_must_switch(void)
@@ -427,7 +421,6 @@ COLD void sched_init(void)
         if (pcpus[i].runs_guests)
             guest_cpus |= BIT(i);
         runqueue_init(&pcpus[i].queue, i, &params);
-        pcpus[i].timers.programmed = UINT64_MAX;
-        timer_init(&pcpus[i].slice, slice_over, &pcpus[i]);
+        timers_init(&pcpus[i].timers);
     }
 }

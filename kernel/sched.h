@@ -58,6 +58,9 @@ NORETURN void sched_loop(void);
 /* The running vCPU waits for another one in a loop: whoever else is ready goes first. Its own CPU. */
 void sched_yield(void);
 
+/* timer.c's: the running task's slice is over. Returns whether it will give way before its CPU runs a guest, or halts. */
+bool sched_slice_over(void);
+
 /* Of the running task's own CPU: should it give way? */
 bool sched_must_switch(void);
 

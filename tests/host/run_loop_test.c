@@ -46,7 +46,7 @@ void control_wake(void)
     wakes++;
 }
 
-void timers_run(void)
+void timers_fire(void)
 {
 }
 

@@ -23,6 +23,15 @@ void arch_timer_set(uint64_t deadline)
     hardware_count++;
 }
 
+static unsigned slices;
+static bool gives_way;
+
+bool sched_slice_over(void)
+{
+    slices++;
+    return gives_way;
+}
+
 /* --- the oracle --- */
 
 static struct oracle {
@@ -74,8 +83,10 @@ static void run_at(uint64_t now)
 {
     fake_clock = now;
     last_fired = 0;
-    if (hardware <= now)
+    if (hardware <= now) {
+        hardware = UINT64_MAX; /* it fires once */
         timers_interrupt();
+    }
     timers_run();
 }
 
@@ -85,7 +96,9 @@ static int setup(void **state)
     fake_pcpus_reset(2);
     fake_clock = 0;
     hardware = UINT64_MAX;
-    hardware_count = fired = 0;
+    timers_init(&pcpus[0].timers);
+    timers_init(&pcpus[1].timers);
+    hardware_count = fired = slices = 0;
     last_fired = 0;
     for (unsigned i = 0; i < TIMERS; i++) {
         all[i] = (struct oracle){.armed = false};
@@ -183,6 +196,43 @@ static void test_the_interrupt_is_set_only_when_the_earliest_deadline_moves(void
     arm(&all[3], 50);
     assert_int_equal(hardware, 50);
     assert_int_equal(hardware_count, 2);
+}
+
+/* Theory: a slice ends once, beside whatever else is armed, and what is set later for it than before is not lost. */
+static void test_a_slice_ends_once(void **state)
+{
+    (void)state;
+    gives_way = false;
+    arm(&all[0], 300);
+    timers_set_slice(100);
+    assert_int_equal(hardware, 100);
+    timers_set_slice(200); /* the interrupt at 100 comes in vain */
+    run_at(100);
+    assert_int_equal(slices, 0);
+    assert_int_equal(hardware, 200);
+    run_at(200);
+    assert_int_equal(slices, 1);
+    assert_int_equal(hardware, 300);
+    timers_set_slice(UINT64_MAX);
+    run_at(300);
+    assert_int_equal(slices, 1);
+    assert_int_equal(fired, 1);
+}
+
+/* The interrupt is set once for a switch: who runs next sets it for its own slice, and for the timers. */
+static void test_who_gives_way_leaves_the_interrupt_to_the_next(void **state)
+{
+    (void)state;
+    gives_way = true;
+    arm(&all[0], 300);
+    timers_set_slice(100);
+    hardware_count = 0;
+    run_at(100);
+    assert_int_equal(slices, 1);
+    assert_int_equal(hardware_count, 0);
+    timers_set_slice(400);
+    assert_int_equal(hardware, 300);
+    assert_int_equal(hardware_count, 1);
 }
 
 static void test_an_interrupt_for_a_cancelled_timer_sets_the_next_one(void **state)
@@ -355,6 +405,8 @@ int main(void)
         cmocka_unit_test_setup(test_each_place_of_the_heap_can_be_left, setup),
         cmocka_unit_test_setup(test_the_interrupt_is_set_only_when_the_earliest_deadline_moves,
                                setup),
+        cmocka_unit_test_setup(test_a_slice_ends_once, setup),
+        cmocka_unit_test_setup(test_who_gives_way_leaves_the_interrupt_to_the_next, setup),
         cmocka_unit_test_setup(test_an_interrupt_for_a_cancelled_timer_sets_the_next_one, setup),
         cmocka_unit_test_setup(test_nothing_runs_before_the_interrupt_came, setup),
         cmocka_unit_test_setup(test_cancelling_what_is_not_armed_does_nothing, setup),
