@@ -40,7 +40,7 @@ struct pcpu {
     struct runqueue queue;
     struct task *running;    /* NULL: idle */
     uint64_t next_balance;   /* its own CPU's */
-    volatile uint64_t passes; /* through the loops that hold no reference to anybody else's vCPU; read by any CPU */
+    uint64_t passes; /* through the loops that hold no reference to anybody else's vCPU; any CPU may READ_ONCE() it */
     volatile bool is_idle;
 
     struct arch_cpu *arch; /* stacks, descriptor tables */

@@ -8,9 +8,7 @@
  */
 #include "kernel/run_share.h"
 
-#define INVERSE_SHIFT 26
-#define ZERO_DRIFT    28      /* log2 */
-#define FORGIVE_MAX   BIT(50) /* ticks; far more than any debt takes */
+#define FORGIVE_MAX BIT(50) /* ticks; far more than any debt takes */
 
 static int64_t floor_divide(int64_t a, int64_t b)
 {
@@ -33,17 +31,9 @@ static int64_t weighted(const struct runqueue *rq, const struct sched_entity *e)
     return (int64_t)e->weight * (int64_t)(e->vruntime - rq->zero);
 }
 
-static void advance(struct runqueue *rq, struct sched_entity *e, uint64_t virtual_ticks)
+COLD void run_share_move_zero(struct runqueue *rq)
 {
-    e->vruntime += virtual_ticks;
-    rq->sum += (int64_t)(e->weight * virtual_ticks);
-    if (rq->sum > (int64_t)(rq->load << ZERO_DRIFT))
-        virtual_time(rq);
-}
-
-uint64_t run_share_virtual(const struct sched_entity *e, uint64_t ticks)
-{
-    return ticks * e->inverse >> INVERSE_SHIFT;
+    virtual_time(rq);
 }
 
 /* V moves towards e's vruntime by that, and e is to have its lag afterwards. With nobody else there is none. */
@@ -78,29 +68,19 @@ void run_share_forgive(const struct runqueue *rq, struct sched_entity *e, uint64
         e->lag = MIN(0, e->lag + (int64_t)(ticks * SCHED_WEIGHT_DEFAULT / (rq->load + e->weight)));
 }
 
-void run_share_charge(struct runqueue *rq, struct sched_entity *e, uint64_t ticks)
-{
-    uint64_t virtual_ticks = MIN(ticks, RUN_SHARE_CHARGE_MAX) * e->inverse + e->fraction;
-
-    e->fraction = virtual_ticks & (BIT(INVERSE_SHIFT) - 1);
-    advance(rq, e, virtual_ticks >> INVERSE_SHIFT);
-    if (!run_share_is_earlier(e->vruntime, e->deadline))
-        e->deadline = e->vruntime + run_share_virtual(e, rq->params.slice);
-}
-
 void run_share_forfeit(struct runqueue *rq, struct sched_entity *e)
 {
     int64_t lag = (int64_t)(virtual_time(rq) - e->vruntime);
 
     if (lag > 0)
-        advance(rq, e, (uint64_t)lag);
+        run_share_advance(rq, e, (uint64_t)lag);
 }
 
 /* Rounded up, so that a slice in real time never falls short of one in virtual time. */
 void run_share_set_weight(struct sched_entity *e, unsigned weight)
 {
     e->weight = MAX(1u, MIN(weight, SCHED_WEIGHT_MAX));
-    e->inverse = (((uint64_t)SCHED_WEIGHT_DEFAULT << INVERSE_SHIFT) + e->weight - 1) / e->weight;
+    e->inverse = (((uint64_t)SCHED_WEIGHT_DEFAULT << RUN_SHARE_INVERSE_SHIFT) + e->weight - 1) / e->weight;
 }
 
 void run_share_reweigh(struct sched_entity *e, unsigned weight)

@@ -73,7 +73,7 @@ static struct sched_entity *insert(struct sched_entity *root, struct sched_entit
     struct sched_entity **side;
 
     if (!root)
-        return balance(e);
+        return e;
     side = &root->node.child[is_before(root, e)];
     *side = insert(*side, e);
     return balance(root);
@@ -89,16 +89,22 @@ static struct sched_entity *take_first(struct sched_entity *root, struct sched_e
     return balance(root);
 }
 
-static struct sched_entity *without_root(struct sched_entity *root)
+/* Of two trees, the second not empty, that differ in height by one at most. */
+static COLD struct sched_entity *join(struct sched_entity *before, struct sched_entity *after)
 {
-    struct sched_entity *before = root->node.child[BEFORE], *after = root->node.child[AFTER], *next;
+    struct sched_entity *next;
 
-    if (!after)
-        return before;
     after = take_first(after, &next);
     next->node.child[BEFORE] = before;
     next->node.child[AFTER] = after;
     return balance(next);
+}
+
+static inline struct sched_entity *without_root(const struct sched_entity *root)
+{
+    struct sched_entity *before = root->node.child[BEFORE], *after = root->node.child[AFTER];
+
+    return after ? join(before, after) : before;
 }
 
 static struct sched_entity *erase(struct sched_entity *root, struct sched_entity *e)
@@ -115,14 +121,21 @@ static struct sched_entity *erase(struct sched_entity *root, struct sched_entity
 
 void run_tree_insert(struct run_tree *tree, struct sched_entity *e, uint64_t order)
 {
-    e->node = (struct run_node){.order = order, .age = tree->next_age++};
-    tree->root = insert(tree->root, e);
+    struct run_node *n = &e->node;
+
+    n->child[BEFORE] = n->child[AFTER] = NULL;
+    n->order = order;
+    n->age = tree->next_age++;
+    n->min_eligible = e->eligible;
+    n->any_cpus = e->cpus;
+    n->height = 1;
+    tree->root = tree->root ? insert(tree->root, e) : e;
     tree->count++;
 }
 
 void run_tree_remove(struct run_tree *tree, struct sched_entity *e)
 {
-    tree->root = erase(tree->root, e);
+    tree->root = tree->root == e ? without_root(e) : erase(tree->root, e);
     tree->count--;
 }
 

@@ -56,19 +56,25 @@ static void charge_cap(const struct runqueue *rq, struct sched_entity *e, uint64
 
 /* --- charging --- */
 
-void runqueue_charge(struct runqueue *rq, uint64_t now)
+static inline __attribute__((always_inline)) void charge(struct runqueue *rq, uint64_t now)
 {
     struct sched_entity *e = rq->current;
-    uint64_t ticks = e ? run_share_elapsed(e->charged_at, now) : 0;
+    uint64_t ticks;
 
-    if (!ticks)
+    if (!e || now <= e->charged_at)
         return;
+    ticks = now - e->charged_at;
     e->charged_at = now;
     e->run_ticks += ticks;
     rq->ran += ticks;
     run_share_charge(rq, e, ticks);
     if (e->cap_quota)
         charge_cap(rq, e, ticks, now);
+}
+
+__attribute__((noinline)) void runqueue_charge(struct runqueue *rq, uint64_t now)
+{
+    charge(rq, now);
 }
 
 /* --- from state to state --- */
@@ -133,7 +139,7 @@ static void make_ready(struct runqueue *rq, struct sched_entity *e, uint64_t now
         rq->preempt = true;
 }
 
-static void release_throttled(struct runqueue *rq, uint64_t now)
+static void release_those_due(struct runqueue *rq, uint64_t now)
 {
     struct sched_entity *e;
 
@@ -145,6 +151,12 @@ static void release_throttled(struct runqueue *rq, uint64_t now)
         else
             make_ready(rq, e, now);
     }
+}
+
+static inline void release_throttled(struct runqueue *rq, uint64_t now)
+{
+    if (unlikely(rq->throttled.count))
+        release_those_due(rq, now);
 }
 
 static void throttle_current(struct runqueue *rq, uint64_t now)
@@ -277,7 +289,7 @@ struct sched_entity *runqueue_pick(struct runqueue *rq, uint64_t now)
 {
     struct sched_entity *next;
 
-    runqueue_charge(rq, now);
+    charge(rq, now);
     release_throttled(rq, now);
     if (rq->current && is_exhausted(rq->current))
         throttle_current(rq, now);
@@ -307,16 +319,18 @@ bool runqueue_must_switch(struct runqueue *rq, uint64_t now)
 uint64_t runqueue_next_event(const struct runqueue *rq)
 {
     const struct sched_entity *e = rq->current;
-    uint64_t event = rq->throttled.count ? run_tree_first(&rq->throttled)->cap_period_end : UINT64_MAX;
+    uint64_t event = UINT64_MAX;
 
     if (rq->ready.count && !e)
         return 0;
+    if (rq->ready.count)
+        event = e->charged_at + run_share_elapsed(rq->ran, rq->allowance);
     if (rq->ready.count && rq->preempt)
         event = MIN(event, rq->undisturbed_until);
-    if (e && rq->ready.count)
-        event = MIN(event, e->charged_at + run_share_elapsed(rq->ran, rq->allowance));
     if (e && e->cap_quota)
         event = MIN(event, e->charged_at + (uint64_t)MAX(e->cap_budget, 0));
+    if (unlikely(rq->throttled.count))
+        event = MIN(event, run_tree_first(&rq->throttled)->cap_period_end);
     return event;
 }
 

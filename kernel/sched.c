@@ -162,37 +162,29 @@ COLD int sched_add(struct task *task)
     return 0;
 }
 
-/* Somebody waits here who may run on those: an idle one of them comes and takes it. */
-static void offer_to_idle(uint64_t cpus)
+static void kick_idle(uint64_t among)
 {
-    struct pcpu *idle = claim_idle_cpu(cpus);
+    struct pcpu *idle = claim_idle_cpu(among);
 
     if (idle)
         arch_kick(idle->id);
 }
 
-/* Its own CPU is the only one that changes the mask: no lock to see that it is this one already. */
-static void set_cpus(struct task *task, uint64_t cpus)
+/* Somebody waits here who may run on those: an idle one of them comes and takes it. */
+static inline void offer_to_idle(uint64_t cpus)
 {
-    struct pcpu *cpu;
+    if (unlikely(__atomic_load_n(&idle_cpus, __ATOMIC_RELAXED) & cpus))
+        kick_idle(cpus);
+}
 
-    if (task->entity.cpus == cpus)
-        return;
-    cpu = lock_queue_of(task);
+void sched_set_cpus(struct task *task, uint64_t cpus)
+{
+    struct pcpu *cpu = lock_queue_of(task);
+
     sched_entity_set_cpus(&task->entity, cpus);
     lock_release(&cpu->queue_lock);
-}
-
-void sched_bind(struct task *task)
-{
-    set_cpus(task, BIT(this_pcpu()->id));
-}
-
-void sched_release(struct task *task)
-{
-    set_cpus(task, task->cpus);
     if (task->state == TASK_READY)
-        offer_to_idle(task->cpus);
+        offer_to_idle(cpus);
 }
 
 /* --- taking from others --- */
@@ -234,13 +226,13 @@ static struct pcpu *busiest_cpu(void)
 }
 
 /* With three spinners on two CPUs the third one moves about: over some rounds each gets its share. */
-static void balance(struct pcpu *cpu, uint64_t now)
+static COLD void balance(struct pcpu *cpu, uint64_t now)
 {
     struct pcpu *busiest;
 
-    if (now < cpu->next_balance || !(guest_cpus & BIT(cpu->id)))
-        return;
     cpu->next_balance = now + clock_ticks_from_ns(BALANCE_NS);
+    if (!(guest_cpus & BIT(cpu->id)))
+        return;
     busiest = busiest_cpu();
     if (busiest != cpu && runqueue_ready_count(&busiest->queue) > 0 &&
         runqueue_load(&busiest->queue) > runqueue_load(&cpu->queue))
@@ -263,10 +255,10 @@ bool sched_slice_over(void)
  * The exchange orders the new state before the look at the requests: who sets one after that look sees the task
  * running, and kicks. Nothing else on the way there need keep the store from coming later.
  */
-static struct task *pick(struct pcpu *cpu)
+static struct task *pick(struct pcpu *cpu, uint64_t now)
 {
     struct task *before = cpu->running, *next;
-    uint64_t now = clock_now(), look_again, others;
+    uint64_t look_again, others;
 
     lock_acquire(&cpu->queue_lock);
     next = task_of(runqueue_pick(&cpu->queue, now));
@@ -355,11 +347,14 @@ void sched_loop(void)
 
     for (;;) {
         struct task *task;
+        uint64_t now;
 
         cpu->passes++;
         timers_run();
-        balance(cpu, clock_now());
-        task = pick(cpu);
+        now = clock_now();
+        if (unlikely(now >= cpu->next_balance))
+            balance(cpu, now);
+        task = pick(cpu, now);
         if (task)
             run(cpu, task);
         else
@@ -396,12 +391,12 @@ COLD void sched_synchronize(void)
 {
     for (unsigned i = 0; i < pcpu_count; i++) {
         struct pcpu *cpu = &pcpus[i];
-        uint64_t passes = cpu->passes;
+        uint64_t passes = READ_ONCE(cpu->passes);
 
         if (cpu == this_pcpu() || cpu->is_idle)
             continue;
         arch_kick(i);
-        while (cpu->passes == passes && !cpu->is_idle)
+        while (READ_ONCE(cpu->passes) == passes && !cpu->is_idle)
             control_yield();
     }
 }

@@ -8,7 +8,7 @@
 #define KERNEL_SCHED_H
 
 #include "kernel/lib/types.h"
-#include "kernel/runqueue.h"
+#include "kernel/pcpu.h"
 
 struct vcpu;
 
@@ -47,10 +47,22 @@ void sched_notify(struct task *task);
 /* How long it ran since it was made, until now, in ticks. Any CPU. */
 uint64_t sched_run_ticks(const struct task *task);
 
-/* The task's state is on no CPU any more: the others may take it. Its own CPU. */
-void sched_release(struct task *task);
+/* Its own CPU: from now on those may take it. */
+void sched_set_cpus(struct task *task, uint64_t cpus);
+
+/* The task's state is on no CPU any more: the others may take it. Its own CPU, which alone changes the mask. */
+static inline void sched_release(struct task *task)
+{
+    if (task->entity.cpus != task->cpus)
+        sched_set_cpus(task, task->cpus);
+}
+
 /* It is on this one: no other may. */
-void sched_bind(struct task *task);
+static inline void sched_bind(struct task *task)
+{
+    if (task->entity.cpus != BIT(this_pcpu()->id))
+        sched_set_cpus(task, BIT(this_pcpu()->id));
+}
 
 /* Where every CPU stays. */
 NORETURN void sched_loop(void);

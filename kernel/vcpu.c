@@ -223,9 +223,11 @@ enum vcpu_outcome vcpu_run(struct vcpu *vcpu)
     enum vcpu_outcome outcome;
 
     load(vcpu);
-    steal_time_publish(vcpu, vcpu->task.entity.wait_ticks);
+    if (vcpu->steal_time_msr)
+        steal_time_publish(vcpu, vcpu->task.entity.wait_ticks);
     outcome = run_until_told(vcpu);
-    steal_time_preempt(vcpu);
+    if (vcpu->steal_time_msr)
+        steal_time_preempt(vcpu);
     if (outcome == VCPU_OUT)
         vcpu_unload_current();
     return outcome;

@@ -71,14 +71,10 @@ void sched_notify(struct task *task)
     (void)task;
 }
 
-void sched_bind(struct task *task)
+void sched_set_cpus(struct task *task, uint64_t cpus)
 {
     (void)task;
-}
-
-void sched_release(struct task *task)
-{
-    (void)task;
+    (void)cpus;
 }
 
 void world_load(struct vcpu *loaded)

@@ -248,12 +248,12 @@ static inline void vmwrite(enum vmcs_field field, uint64_t value)
         vmx_write_failed(field, value);
 }
 
-/* Each returns whether the instruction succeeded. */
+/* Each returns whether the instruction succeeded. The operand is in memory: the address stays where it is. */
 #define VMX_DEFINE_POINTER_INSTRUCTION(name)                                                       \
-    static inline bool name(hpa_t address)                                                         \
+    static inline bool name(const hpa_t *address)                                                  \
     {                                                                                              \
         bool ok;                                                                                   \
-        __asm__ volatile(#name " %1" : "=@cca"(ok) : "m"(address.value) : "memory");               \
+        __asm__ volatile(#name " %1" : "=@cca"(ok) : "m"(address->value) : "memory");               \
         return ok;                                                                                 \
     }
 VMX_DEFINE_POINTER_INSTRUCTION(vmxon)

@@ -96,7 +96,7 @@ static COLD int vmx_cpu_enable(void)
         return error;
     write_cr0((read_cr0() | vmx_caps.cr0_fixed0) & vmx_caps.cr0_fixed1);
     write_cr4((read_cr4() | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1);
-    if (!vmxon(*region)) {
+    if (!vmxon(region)) {
         page_free(*region, PAGE_ORDER_4K);
         *region = HPA(0);
         log_error("vmx", "VMXON failed (CR0 %#lx CR4 %#lx)", read_cr0(), read_cr4());
@@ -269,7 +269,7 @@ static void vmx_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
 {
     struct vmx_vcpu *v = vmx_of(vcpu);
 
-    if (!vmclear(v->vmcs) || !vmptrld(v->vmcs))
+    if (!vmclear(&v->vmcs) || !vmptrld(&v->vmcs))
         panic("VMCS of vm%u refused", vcpu->vm->id);
     v->is_launched = false;
     vmcs_init(vcpu);
@@ -308,9 +308,9 @@ static COLD void load_debug_registers(struct vcpu *vcpu)
 
 static void vmx_load(struct vcpu *vcpu)
 {
-    if (vmx_of(vcpu)->last_cpu == PCPU_MAX && !vmclear(vmx_of(vcpu)->vmcs))
+    if (vmx_of(vcpu)->last_cpu == PCPU_MAX && !vmclear(&vmx_of(vcpu)->vmcs))
         panic("VMCLEAR of vm%u failed", vcpu->vm->id);
-    if (!vmptrld(vmx_of(vcpu)->vmcs))
+    if (!vmptrld(&vmx_of(vcpu)->vmcs))
         panic("VMPTRLD of vm%u failed", vcpu->vm->id);
     move_if_new_here(vcpu);
     write_cr2(vcpu->cr2);
@@ -323,7 +323,7 @@ static void vmx_unload(struct vcpu *vcpu)
     vcpu->cr2 = read_cr2();
     if (vcpu->may_have_breakpoints)
         vcpu->dr6 = read_dr6();
-    if (!vmclear(vmx_of(vcpu)->vmcs))
+    if (!vmclear(&vmx_of(vcpu)->vmcs))
         panic("VMCLEAR of vm%u failed", vcpu->vm->id);
     vmx_of(vcpu)->is_launched = false;
 }
