@@ -163,17 +163,20 @@ static bool must_sleep(struct vcpu *vcpu)
 
 /* --- the run loop --- */
 
+static void unload(struct pcpu *cpu, struct vcpu *vcpu, bool comes_back_here)
+{
+    world_save(vcpu);
+    vcpu_ops->unload(vcpu, comes_back_here);
+    cpu->current = NULL;
+    sched_release(&vcpu->task);
+}
+
 void vcpu_unload_current(void)
 {
     struct pcpu *cpu = this_pcpu();
-    struct vcpu *vcpu = cpu->current;
 
-    if (!vcpu)
-        return;
-    world_save(vcpu);
-    vcpu_ops->unload(vcpu);
-    cpu->current = NULL;
-    sched_release(&vcpu->task);
+    if (cpu->current)
+        unload(cpu, cpu->current, cpu->current->task.cpus == BIT(cpu->id));
 }
 
 static void load(struct vcpu *vcpu)
@@ -229,6 +232,6 @@ enum vcpu_outcome vcpu_run(struct vcpu *vcpu)
     if (vcpu->steal_time_msr)
         steal_time_preempt(vcpu);
     if (outcome == VCPU_OUT)
-        vcpu_unload_current();
+        unload(this_pcpu(), vcpu, false);
     return outcome;
 }

@@ -66,9 +66,9 @@ struct vcpu_ops {
     int (*vcpu_create)(struct vcpu *vcpu);
     void (*vcpu_destroy)(struct vcpu *vcpu);
     void (*vcpu_reset)(struct vcpu *vcpu, const struct vcpu_start *start);
-    /* Binds a vCPU's state to this CPU, and takes it off again. */
+    /* Binds a vCPU's state to this CPU, and takes it off again. comes_back_here: there is a next load, and it is on this CPU. */
     void (*load)(struct vcpu *vcpu);
-    void (*unload)(struct vcpu *vcpu);
+    void (*unload)(struct vcpu *vcpu, bool comes_back_here);
 
     /* Runs the guest until a verdict is none of RESUME and NEXT or a request is pending. */
     enum verdict (*run)(struct vcpu *vcpu);

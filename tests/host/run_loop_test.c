@@ -23,6 +23,7 @@ static struct lapic lapic;
 static struct platform platform;
 static _Alignas(PAGE_SIZE) uint8_t apic_page[PAGE_SIZE];
 static unsigned turns, entries, resumed, dumps, wakes;
+static unsigned unloads[2]; /* by whether it comes back */
 
 /* --- what the loop stands on --- */
 
@@ -118,10 +119,16 @@ static void do_nothing(struct vcpu *with)
     (void)with;
 }
 
+static void unload(struct vcpu *of, bool comes_back_here)
+{
+    assert_ptr_equal(of, &vcpu);
+    unloads[comes_back_here]++;
+}
+
 static const struct vcpu_ops engine = {
     .name = "test",
     .load = do_nothing,
-    .unload = do_nothing,
+    .unload = unload,
     .run = run,
     .get = get,
     .sync_interrupts = sync_interrupts,
@@ -150,7 +157,7 @@ static int set_up(void **state)
     vm.vcpu_count = 1;
     vcpu.vm = &vm;
     vcpu.lapic = &lapic;
-    turns = entries = resumed = dumps = wakes = 0;
+    turns = entries = resumed = dumps = wakes = unloads[false] = unloads[true] = 0;
     return 0;
 }
 
@@ -164,6 +171,25 @@ static void a_vcpu_runs_until_it_is_told(void **state)
     vm_stop(&vm, STOP_FORCED);
     assert_int_equal(vcpu_run(&vcpu), VCPU_OUT);
     assert_null(this_pcpu()->current);
+}
+
+/* Theory: the engine may keep something of a vCPU on a CPU only if no other may run it, and only until the vCPU ends. */
+static void what_stays_on_a_cpu_comes_back_there(void **state)
+{
+    (void)state;
+    vcpu.task.cpus = BIT(0) | BIT(1);
+    assert_int_equal(vcpu_run(&vcpu), VCPU_PREEMPTED);
+    vcpu_unload_current();
+    assert_int_equal(unloads[true], 0);
+    assert_int_equal(unloads[false], 1);
+    vcpu.task.cpus = BIT(0);
+    assert_int_equal(vcpu_run(&vcpu), VCPU_PREEMPTED);
+    vcpu_unload_current();
+    assert_int_equal(unloads[true], 1);
+    vm_stop(&vm, STOP_FORCED);
+    assert_int_equal(vcpu_run(&vcpu), VCPU_OUT);
+    assert_int_equal(unloads[true], 1);
+    assert_int_equal(unloads[false], 2);
 }
 
 /* Until the control thread has printed it. */
@@ -260,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_vcpu_runs_until_it_is_told, set_up),
+        cmocka_unit_test_setup(what_stays_on_a_cpu_comes_back_there, set_up),
         cmocka_unit_test_setup(a_dump_is_taken_once, set_up),
         cmocka_unit_test_setup(the_first_crash_is_heard, set_up),
         cmocka_unit_test_setup(one_that_was_paused_while_busy_goes_on, set_up),

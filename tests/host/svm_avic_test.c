@@ -444,12 +444,12 @@ static void test_a_window_is_polled(void **state)
     assert_true(vcpu->requests & REQUEST_EVENT);
     vcpu->requests = 0;
     svm_ops.want_window(vcpu, WINDOW_INTERRUPT, true);
-    svm_ops.unload(vcpu); /* whoever has it next looks by itself */
+    svm_ops.unload(vcpu, false); /* whoever has it next looks by itself */
     assert_true(vcpu->requests & REQUEST_EVENT);
     vcpu->requests = 0;
     fake_clock_advance(FAKE_HZ / 1000);
     assert_int_equal(vcpu->requests, 0);
-    svm_ops.unload(vcpu);
+    svm_ops.unload(vcpu, false);
     assert_int_equal(vcpu->requests, 0);
 }
 
@@ -471,7 +471,7 @@ static void test_nothing_of_it_without_the_feature(void **state)
     assert_int_equal(control(0)->avic_backing_page, 0);
     assert_false(vcpu->uses_virtual_delivery);
     svm_ops.set_apic_mode(vcpu);
-    svm_ops.unload(vcpu);
+    svm_ops.unload(vcpu, false);
     verdict_of_handler = VERDICT_STOP;
     (void)leave(0, VMEXIT_AVIC_NOACCEL, 0, 0);
     assert_int_equal(vcpu->exit.kind, EXIT_UNEXPECTED);

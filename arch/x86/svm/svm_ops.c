@@ -133,6 +133,12 @@ static void svm_load(struct vcpu *vcpu)
     vmcb_change_intercepts(vmcb, INTERCEPT_DR, VMCB_DR_INTERCEPTS, true);
 }
 
+static void svm_unload(struct vcpu *vcpu, bool comes_back_here)
+{
+    (void)comes_back_here;
+    svm_avic_stop_polling(vcpu);
+}
+
 static void svm_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
 {
     vmcb_init(vcpu, start);
@@ -300,7 +306,7 @@ const struct vcpu_ops svm_ops = {
     .vcpu_destroy = svm_vcpu_destroy,
     .vcpu_reset = svm_vcpu_reset,
     .load = svm_load,
-    .unload = svm_avic_stop_polling,
+    .unload = svm_unload,
     .run = svm_run,
     .get = svm_get,
     .set = svm_set,

@@ -27,7 +27,9 @@
 #include "kernel/pt.h"
 #include "kernel/timer.h"
 
-#define HEARTBEAT_NS 10000000u /* what comes from other CPUs waits no longer, even where the interrupt does not get through */
+/* What comes from other CPUs waits no longer, even where the interrupt does not get through. */
+#define HEARTBEAT_NS 10000000u
+static uint64_t heartbeat_ticks;
 
 void vmx_write_failed(enum vmcs_field field, uint64_t value)
 {
@@ -89,6 +91,7 @@ static COLD int vmx_cpu_enable(void)
     int error = unlock_vmx();
 
     vmx_check_exit_rows();
+    heartbeat_ticks = clock_ticks_from_ns(HEARTBEAT_NS);
     error = error ? error : make_io_bitmap();
     if (!error)
         error = alloc_region(region);
@@ -318,11 +321,17 @@ static void vmx_load(struct vcpu *vcpu)
         load_debug_registers(vcpu);
 }
 
-static void vmx_unload(struct vcpu *vcpu)
+/*
+ * Several VMCSs may be active on a CPU (SDM 3C, "Software Use of Virtual-Machine Control Structures"): that of a vCPU which
+ * comes back here stays so. Before another CPU loads it, or its page is anybody else's, it is cleared.
+ */
+static void vmx_unload(struct vcpu *vcpu, bool comes_back_here)
 {
     vcpu->cr2 = read_cr2();
     if (vcpu->may_have_breakpoints)
         vcpu->dr6 = read_dr6();
+    if (comes_back_here)
+        return;
     if (!vmclear(&vmx_of(vcpu)->vmcs))
         panic("VMCLEAR of vm%u failed", vcpu->vm->id);
     vmx_of(vcpu)->is_launched = false;
@@ -335,7 +344,7 @@ static void vmx_unload(struct vcpu *vcpu)
 void vmx_start_slice(void)
 {
     uint64_t now = clock_now(), end = this_pcpu()->timers.programmed;
-    uint64_t ticks = MIN(end > now ? end - now : 0, clock_ticks_from_ns(HEARTBEAT_NS));
+    uint64_t ticks = MIN(end > now ? end - now : 0, heartbeat_ticks);
 
     if (vmx_has(CONTROL_PIN, PIN_PREEMPTION_TIMER))
         vmwrite(VMCS_PREEMPTION_TIMER, MIN((ticks >> vmx_caps.preemption_timer_shift) + 1, UINT32_MAX));
