@@ -63,9 +63,8 @@ static void fill_buffer(struct virtio_console *c, struct virtqueue *vq)
 
 /* Buffers without room for a byte take none out of the FIFO, so that a budget must bound the loop.
  */
-static bool notify_receive(struct virtqueue *vq)
+static bool fill_buffers(struct virtio_console *c, struct virtqueue *vq)
 {
-    struct virtio_console *c = CONTAINER_OF(vq->device, struct virtio_console, device);
     unsigned budget = vq->size;
     bool has_more = false;
 
@@ -81,6 +80,17 @@ static bool notify_receive(struct virtqueue *vq)
     } while (fifo_count(c) > 0 && has_more && budget > 0);
     vq_signal(vq);
     return fifo_count(c) > 0 && has_more;
+}
+
+/* Buffers are no news while nobody has typed: most drivers tell of each one. */
+static bool notify_receive(struct virtqueue *vq)
+{
+    struct virtio_console *c = CONTAINER_OF(vq->device, struct virtio_console, device);
+
+    if (fifo_count(c) > 0)
+        return fill_buffers(c, vq);
+    vq_suppress_notifications(vq);
+    return false;
 }
 
 static size_t fifo_put(struct virtio_console *c, const uint8_t *bytes, size_t count)
