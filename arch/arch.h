@@ -27,7 +27,7 @@ void arch_wait_for_interrupt(void);
 /* Makes the CPU with that number look at its requests soon; any CPU may call. */
 void arch_kick(unsigned cpu);
 
-/* Programs this CPU's timer interrupt for a host TSC; UINT64_MAX: none. */
+/* Programs this CPU's timer interrupt for a host TSC: it comes once, at once if that is past, and may come early. */
 void arch_timer_set(uint64_t deadline);
 
 /* A thread of control on a stack of its own. There is one so far, besides what each CPU began with. */

@@ -160,10 +160,11 @@ static uint32_t count_until(uint64_t deadline)
     return (uint32_t)MAX(1, MIN(mul_div(ticks, timer_hz, clock_hz()), UINT32_MAX));
 }
 
+/* A deadline of 0 would disarm it. */
 void arch_timer_set(uint64_t deadline)
 {
     if (has_tsc_deadline)
-        wrmsr(MSR_IA32_TSC_DEADLINE, deadline == UINT64_MAX ? 0 : deadline);
+        wrmsr(MSR_IA32_TSC_DEADLINE, MAX(deadline, 1u));
     else
-        apic_write(APIC_TIMER_INITIAL, deadline == UINT64_MAX ? 0 : count_until(deadline));
+        apic_write(APIC_TIMER_INITIAL, count_until(deadline));
 }
