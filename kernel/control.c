@@ -33,14 +33,13 @@ static void leave(enum vcpu_outcome why)
     arch_coroutine_switch(&control, &loop);
 }
 
+/* Whoever wakes by an interrupt that came during the last step waits for no other one. */
 void control_yield(void)
 {
-    if (sched_must_switch()) {
-        leave(VCPU_PREEMPTED);
-        return;
-    }
-    timers_run();
     arch_take_interrupts();
+    timers_run();
+    if (sched_must_switch())
+        leave(VCPU_PREEMPTED);
 }
 
 void control_zero(void *memory, uint64_t size)
