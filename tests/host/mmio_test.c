@@ -506,6 +506,24 @@ static void what_the_cpu_brings_may_be_no_instruction_of_ours(void **state)
     assert_int_equal(f.vm.stop_reason, STOP_ERROR);
 }
 
+/* Of a MOV to a control register the exit is for the page-directory-pointer entries: all ones, with reserved bits. */
+static void pointers_that_are_nowhere_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("\x0f\x22\xd8"), VERDICT_RESUME); /* mov cr3, rax */
+    fake_vcpu_assert_raised_with_code(&f, X86_GP, 0);
+    assert_int_equal(f.crashes, 0);
+}
+
+/* The exit was for a page table on the way to it: the fetch cannot succeed, and would be tried for ever. */
+static void code_behind_a_table_that_is_nowhere(void **state)
+{
+    (void)state;
+    map(CODE, DEVICE);
+    assert_int_equal(access_at(DEVICE), VERDICT_STOP);
+    assert_int_equal(f.vm.stop_reason, STOP_ERROR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +543,8 @@ int main(void)
         TEST(a_trap_flag_traps_between_iterations),
         TEST(without_it_iterations_follow_each_other),
         TEST(an_instruction_that_nobody_knows),
+        TEST(pointers_that_are_nowhere_are_refused),
+        TEST(code_behind_a_table_that_is_nowhere),
         TEST(a_jump_to_where_nothing_is),
         TEST(an_event_whose_frame_is_nowhere),
         TEST(code_that_the_cpu_brings_needs_no_walk),

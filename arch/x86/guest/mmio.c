@@ -124,10 +124,33 @@ static COLD enum verdict give_up(struct vcpu *vcpu, const struct vcpu_exit *exit
     return VERDICT_STOP;
 }
 
-/* The code may have been unmapped meanwhile: the guest gets the fault that a fetch would have made. */
-static COLD enum verdict refetch(struct vcpu *vcpu, const struct gva_fault *fault)
+/*
+ * The code may have been unmapped meanwhile: the guest gets the fault that a fetch would have made. Where there is no
+ * memory at all, no fetch succeeds, however often the guest is entered.
+ */
+static COLD enum verdict refetch(struct vcpu *vcpu, const struct vcpu_exit *exit, const struct gva_fault *fault)
 {
+    if (fault->error == -EIO)
+        return give_up(vcpu, exit, "the guest's code is where there is no memory");
     access_fault(vcpu, fault->error, fault->address, fault->error_code);
+    return VERDICT_RESUME;
+}
+
+/*
+ * What a MOV to a control register wants of memory are the page-directory-pointer entries, and the bits that are reserved in
+ * them are ones where there is no memory (SDM 3A, "PDPTE Registers").
+ */
+static COLD bool loads_pointers(const uint8_t bytes[INSTRUCTION_BYTES_MAX])
+{
+    return bytes[0] == 0x0f && bytes[1] == 0x22;
+}
+
+static COLD enum verdict refuse_instruction(struct vcpu *vcpu, const struct vcpu_exit *exit,
+                                            const uint8_t bytes[INSTRUCTION_BYTES_MAX])
+{
+    if (!loads_pointers(bytes))
+        return give_up(vcpu, exit, "an instruction that is not emulated");
+    vcpu_raise_with_code(vcpu, X86_GP, 0);
     return VERDICT_RESUME;
 }
 
@@ -193,11 +216,11 @@ enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
     if (likely(exit->fetched_bytes == 0) || !take_fetched(exit, mode, bytes)) {
         fetched = gva_fetch_instruction(&gva, rip, bytes, &fault);
         if (unlikely(fetched < sizeof bytes) && !is_complete(bytes, fetched, mode))
-            return refetch(vcpu, &fault);
+            return refetch(vcpu, exit, &fault);
     }
     /* What was decoded before counts only as long as these bytes, of this moment, are the same. */
     if (unlikely(decode_cached(&vcpu->decode_cache, bytes, mode, &insn) != 0))
-        return give_up(vcpu, exit, "an instruction that is not emulated");
+        return refuse_instruction(vcpu, exit, bytes);
     vcpu->emulated_length = insn->length;
     if (likely(instruction_is_plain_move(insn) && !vcpu->may_have_breakpoints &&
                is_the_faulted_one(address, emulate_offset(insn, vcpu->gpr, rip.value), insn->memory_width)))
