@@ -21,8 +21,9 @@ extern const uint8_t long_stubs[], legacy_stubs[];
 /* What those read and write, in cpu.c. */
 extern struct table long_table, long_interrupts, legacy_table, legacy_interrupts;
 extern struct far_pointer legacy_sp, real_entry;
-extern uint32_t is_real, root;
+extern uint32_t is_real, root, legacy_cr0, legacy_cr3, legacy_cr4;
 extern const void *caught;
+extern uint32_t caught_cr3;
 extern uint16_t caught_ss, caught_task;
 extern uint64_t legacy_descriptors[];
 

@@ -8,6 +8,12 @@
 %define COMPAT  (MODE_COMPAT_0 | MODE_COMPAT_3)
 %define LEGACY  (MODE_PROT32_0 | MODE_PROT32_3 | MODE_PROT16_0 | MODE_PROT16_3)
 %define PROT    (LONG | COMPAT | LEGACY)
+%define PAGE32  (MODE_PAGE32_0 | MODE_PAGE32_3)
+%define PAE     (MODE_PAE_0 | MODE_PAE_3)
+%define PAGED   (PAGE32 | PAE)
+%define PAGED_0 (MODE_PAGE32_0 | MODE_PAE_0)
+%define VM86_PAGED (MODE_VM86_PAGE32 | MODE_VM86_PAE)
+%define VM86    (MODE_VM86 | VM86_PAGED)
 %define CPL0    (MODE_LONG_0 | MODE_COMPAT_0 | MODE_PROT32_0 | MODE_PROT16_0 | MODE_REAL)
 %define CPL3    (MODE_LONG_3 | MODE_COMPAT_3 | MODE_PROT32_3 | MODE_PROT16_3 | MODE_VM86)
 
@@ -24,10 +30,16 @@
 %define CR0_TS 0x8
 %define CR0_AM 0x40000
 %define CR0_WP 0x10000
+%define CR0_CD 0x40000000
+%define CR0_PG 0x80000000
+%define CR0_PE 0x1
 %define CR4_VME 0x1
 %define CR4_PVI 0x2
 %define CR4_TSD 0x4
 %define CR4_DE 0x8
+%define CR4_PSE 0x10
+%define CR4_PAE 0x20
+%define CR4_PGE 0x80
 %define CR4_PCE 0x100
 %define CR4_UMIP 0x800
 %define CR4_FSGSBASE 0x10000
@@ -105,6 +117,37 @@
 %endif
 %endmacro
 
+; The stack, and the return address, of an outer ring.
+%macro PUSH_OUTER_STACK 0
+    mov     xcx, xsp
+    push    FARPTR OUTER_DATA
+    push    xcx
+%endmacro
+%macro PUSH_OUTER_CODE 0
+    push    FARPTR OUTER_CODE
+    LEA_HERE xax, %$there
+    push    xax
+%endmacro
+%define ABSENT_MODES (MODE_LONG_0 | MODE_LONG_3 | MODE_PROT32_0 | MODE_PROT32_3 | MODE_REAL)
+%macro ABSENT 2-*               ; name, bytes
+CASE %1, ABSENT_MODES
+%rotate 1
+    db      %1
+%rep %0 - 2
+%rotate 1
+    db      %1
+%endrep
+END
+%endmacro
+
+%define DEVICE (WINDOW + WINDOW_DEVICE * 0x1000)
+; The entry of the scratch memory in the window, in each format.
+%define SCRATCH_PAGE ((LOW_BASE + LOW_SCRATCH) >> 12)
+%macro CLEAR_PRESENT 0
+    and     byte [PAE_WINDOW + 8 * SCRATCH_PAGE], 0xfe
+    and     byte [PAGE32_WINDOW + 4 * SCRATCH_PAGE], 0xfe
+%endmacro
+
 global low_start, low_end, rows_start, rows_end
 
 section .rodata.low align=16
@@ -125,10 +168,11 @@ bits 64
 %define xsp rsp
 section .rodata.low
 %include "guests/popek/cases.inc"
+%include "guests/popek/paging.inc"
 
 %assign WORD_BITS 32
 bits 32
-%define MODES_HERE (COMPAT | MODE_PROT32_0 | MODE_PROT32_3)
+%define MODES_HERE (COMPAT | MODE_PROT32_0 | MODE_PROT32_3 | PAGED)
 %define xax eax
 %define xbx ebx
 %define xcx ecx
@@ -139,10 +183,11 @@ bits 32
 %define xsp esp
 section .rodata.low
 %include "guests/popek/cases.inc"
+%include "guests/popek/paging.inc"
 
 %assign WORD_BITS 16
 bits 16
-%define MODES_HERE (MODE_PROT16_0 | MODE_PROT16_3 | MODE_VM86 | MODE_REAL)
+%define MODES_HERE (MODE_PROT16_0 | MODE_PROT16_3 | VM86 | MODE_REAL)
 %define xax ax
 %define xbx bx
 %define xcx cx

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The processor in each mode: descriptor tables, gates, tasks and page tables for long mode and for legacy modes, and a run
- * of a case. What switches is switch.asm; what a case is, and what comes out of it, nobody here knows.
+ * The processor in each mode: descriptor tables, gates and tasks for long mode and for legacy modes, and a run of a case.
+ * Page tables are tables.c. What switches is switch.asm; what a case is, and what comes out of it, nobody here knows.
  */
 #include "arch/x86/apic_regs.h"
 #include "arch/x86/msr.h"
-#include "arch/x86/paging_format.h"
 #include "arch/x86/regs.h"
 #include "guests/common/guest.h"
 #include "guests/popek/asm.h"
 #include "guests/popek/popek.h"
+#include "guests/popek/tables.h"
 
 #define VECTORS     256
 #define STUB_BYTES  16
 #define REAL_STUB_BYTES 8
-#define BIG_PAGE    0x200000u
 #define ICR_SELF    0x40000u
 #define ICR_ASSERT  0x4000u
 #define ICR_NMI     0x400u
@@ -128,8 +127,9 @@ static uint8_t ring0_stack[4096] __attribute__((aligned(16)));
 struct table long_table, long_interrupts;
 struct table legacy_table, legacy_interrupts;
 struct PACKED far_pointer legacy_sp, real_entry;
-uint32_t is_real, root;
+uint32_t is_real, root, legacy_cr0, legacy_cr3, legacy_cr4;
 const void *caught;
+uint32_t caught_cr3;
 uint16_t caught_ss, caught_task;
 
 uint32_t cpu_cr0_tried = UINT32_MAX, cpu_cr4_tried = UINT32_MAX;
@@ -321,9 +321,23 @@ static void set_other_tasks(uint32_t options)
     small_task.seg[1] = SEL_CODE16;
 }
 
-/* What a switch saves is cleared, so that it shows. */
-static void reset_tasks(uint32_t options)
+/* INT n of a virtual-8086 task goes through the IDT, or where real mode would go. */
+static void set_redirection(uint32_t options)
 {
+    const uint8_t bit = 1u << VECTOR_USER % 8;
+
+    for (unsigned i = 0; i < sizeof legacy_task.redirection; i++)
+        legacy_task.redirection[i] = 0xff;
+    if (options & REDIRECTED)
+        legacy_task.redirection[VECTOR_USER / 8] &= (uint8_t)~bit;
+}
+
+/* What a switch saves is cleared, so that it shows. */
+static void reset_tasks(const struct mode *mode, uint32_t options)
+{
+    legacy_task.cr3 = tables_root(mode);
+    other_task.cr3 = tables_other_root(mode);
+    set_redirection(options);
     legacy_task.eip = legacy_task.eflags = legacy_task.link = 0;
     for (unsigned i = 0; i < REGS; i++)
         legacy_task.reg[i] = 0;
@@ -360,8 +374,6 @@ static void set_tasks(void)
     legacy_task.esp0 = (uint32_t)long_task.rsp[0];
     legacy_task.ss0 = SEL_DATA;
     legacy_task.map = offsetof(struct legacy_task, bitmap);
-    for (unsigned i = 0; i < sizeof legacy_task.redirection; i++)
-        legacy_task.redirection[i] = 0xff; /* INT n goes through the IDT */
     set_bitmap(long_task.bitmap, &long_task.end);
     set_bitmap(legacy_task.bitmap, &legacy_task.end);
 }
@@ -378,27 +390,6 @@ static void load_task(void)
                      : : "m"(long_table), "m"(long_interrupts), "r"(0), "r"(SEL_TASK) : "memory");
 }
 
-static void set_aliases(void)
-{
-    static const struct {
-        uint32_t address;
-        uint64_t entry;
-    } aliases[] = {
-        {ALIAS_BASE, PTE_P | PTE_RW | PTE_US | PTE_PS},
-        {ALIAS_ABSENT, 0},
-        {ALIAS_READ_ONLY, PTE_P | PTE_US | PTE_PS},
-        {ALIAS_NO_EXECUTE, PTE_P | PTE_RW | PTE_US | PTE_PS | PTE_XD},
-    };
-    uint64_t *top = (uint64_t *)read_cr3(), *pointers = (uint64_t *)(top[0] & ~UINT64_C(0xfff));
-    uint64_t *directory = (uint64_t *)(pointers[ALIAS_BASE >> 30] & ~UINT64_C(0xfff));
-
-    top[0] |= PTE_US;
-    pointers[ALIAS_BASE >> 30] |= PTE_US;
-    for (unsigned i = 0; i < ARRAY_SIZE(aliases); i++)
-        directory[aliases[i].address / BIG_PAGE % 512] = aliases[i].entry;
-    write_cr3(read_cr3());
-}
-
 static void copy_low(void)
 {
     uint8_t *low = (uint8_t *)LOW_BASE;
@@ -409,6 +400,9 @@ static void copy_low(void)
     for (unsigned i = 0; i < VECTORS; i++)
         vectors[i] = (uint32_t)LOW_SEGMENT << 16 |
                      (low_address(real_stubs) - LOW_BASE + REAL_STUB_BYTES * i);
+    __asm__ volatile("movl %0, (%1)" /* of virtual-8086 tasks; to GCC there is nothing at so low an address */
+                     : : "r"((uint32_t)LOW_SEGMENT << 16 | (low_address(case_target) - LOW_BASE)), "r"(4ul * VECTOR_USER)
+                     : "memory");
     real_entry = (struct far_pointer){low_address(real_enter) - LOW_BASE, SEL_CODE16};
 }
 
@@ -433,7 +427,7 @@ void cpu_init(void)
     wrmsr(MSR_IA32_EFER, rdmsr(MSR_IA32_EFER) | EFER_NXE | EFER_SCE);
     write_cr0((read_cr0() & ~(CR0_TS | CR0_EM | CR0_MP | CR0_WP | CR0_AM | CR0_CD | CR0_NW)) | CR0_NE);
     write_cr4(read_cr4() & CR4_PAE);
-    set_aliases();
+    tables_init();
     copy_low();
     set_tasks();
     for (unsigned i = 0; i < VECTORS; i++)
@@ -479,9 +473,12 @@ static void run_in_long_mode(const struct cpu_state *state, struct outcome *outc
 }
 
 /* The way there and the way back load TR, which makes the task busy. */
-static void run_switched(bool is_to_real_mode)
+static void run_switched(const struct mode *mode)
 {
-    is_real = is_to_real_mode;
+    is_real = mode->world == WORLD_REAL;
+    legacy_cr0 = (uint32_t)read_cr0();
+    legacy_cr3 = tables_root(mode);
+    legacy_cr4 = (uint32_t)cpu_cr4(mode) | (uint32_t)(read_cr4() & ~CR4_PAE);
     long_descriptors[SEL_TASK / 8] &= ~DESCRIPTOR_BUSY;
     legacy_descriptors[SEL_TASK / 8] &= ~DESCRIPTOR_BUSY;
     legacy_descriptors[SEL_PARKED_TASK / 8] &= ~DESCRIPTOR_BUSY;
@@ -521,7 +518,7 @@ static void enter_legacy_mode(const struct mode *mode, const struct cpu_state *s
 
         legacy_sp = (struct far_pointer){(uint32_t)(uintptr_t)place, SEL_DATA};
     }
-    run_switched(false);
+    run_switched(mode);
 }
 
 static void run_in_legacy_mode(const struct mode *mode, const struct cpu_state *state, struct outcome *outcome)
@@ -552,7 +549,7 @@ static void run_in_legacy_mode(const struct mode *mode, const struct cpu_state *
     }
 }
 
-static void run_in_real_mode(const struct cpu_state *state, struct outcome *outcome)
+static void run_in_real_mode(const struct mode *mode, const struct cpu_state *state, struct outcome *outcome)
 {
     struct real_frame frame = {.ip = (uint16_t)state->ip, .cs = state->cs, .flags = (uint16_t)state->flags};
     const struct real_caught *end;
@@ -564,7 +561,7 @@ static void run_in_real_mode(const struct cpu_state *state, struct outcome *outc
         frame.reg[i] = (uint32_t)state->reg[i];
     place = place_frame(&frame, sizeof frame, LOW_BASE + (uint16_t)state->reg[REG_SP]);
     *(uint16_t *)(LOW_BASE + LOW_REAL_SP) = (uint16_t)(uintptr_t)(place - LOW_BASE);
-    run_switched(true);
+    run_switched(mode);
     end = caught;
     outcome->vector = (uint8_t)end->vector;
     outcome->error = 0;
@@ -646,12 +643,13 @@ void cpu_prepare(uint64_t cr0, uint64_t cr4)
     write_dr6(DR6_INIT);
 }
 
-void cpu_reset(uint32_t options)
+void cpu_reset(const struct mode *mode, uint32_t options)
 {
+    tables_reset(mode);
     reset_registers();
     set_gates(0);
     load_task();
-    reset_tasks(options);
+    reset_tasks(mode, options);
     drain_apic();
     set_gates(options);
     if (options & WITH_INTERRUPT)
@@ -664,12 +662,13 @@ void cpu_run(const struct mode *mode, const struct cpu_state *state, struct outc
     if (mode->world == WORLD_LONG)
         run_in_long_mode(state, outcome);
     else if (mode->world == WORLD_REAL)
-        run_in_real_mode(state, outcome);
+        run_in_real_mode(mode, state, outcome);
     else
         run_in_legacy_mode(mode, state, outcome);
     outcome->has_error = mode->world != WORLD_REAL && outcome->vector < X86_EXCEPTIONS &&
                          (X86_EXCEPTIONS_WITH_ERROR_CODE >> outcome->vector & 1);
     outcome->task = caught_task;
+    outcome->root = mode->world == WORLD_LONG ? read_cr3() : caught_cr3;
     outcome->ts = read_cr0() & CR0_TS;
     outcome->cr2 = read_cr2();
     outcome->dr6 = read_dr6();
@@ -677,14 +676,14 @@ void cpu_run(const struct mode *mode, const struct cpu_state *state, struct outc
         write_dr7(DR7_INIT); /* what the log needs must not hit a breakpoint */
 }
 
-uint64_t cpu_cr0(void)
+uint64_t cpu_cr0(const struct mode *mode)
 {
-    return defaults.cr0;
+    return mode->paging == PAGING_NONE ? defaults.cr0 & ~CR0_PG : defaults.cr0;
 }
 
-uint64_t cpu_cr4(void)
+uint64_t cpu_cr4(const struct mode *mode)
 {
-    return defaults.cr4;
+    return mode->paging == PAGING_32 ? (defaults.cr4 & ~CR4_PAE) | CR4_PSE : defaults.cr4;
 }
 
 uint64_t cpu_efer(void)

@@ -56,6 +56,29 @@ static const struct named msrs[] = {
     {0xc0000102, "IA32_KERNEL_GS_BASE", false}, {0xc0000103, "IA32_TSC_AUX", false}, {0xc0000104, "TSC_RATIO", false},
     {0xc0010010, "SYSCFG", false}, {0xc0010015, "HWCR", false}, {0xc0010114, "VM_CR", false},
     {0xc0010117, "VM_HSAVE_PA", false}, {0xffffffff, "the last", false},
+    {0xbc, "IA32_MISC_PACKAGE_CTLS", false}, {0xbd, "IA32_XAPIC_DISABLE_STATUS", false}, {0xc2, "IA32_PMC1", true},
+    {0x187, "IA32_PERFEVTSEL1", false}, {0x1b1, "IA32_PACKAGE_THERM_STATUS", false},
+    {0x1b2, "IA32_PACKAGE_THERM_INTERRUPT", false}, {0x1c4, "IA32_XFD", false}, {0x1c5, "IA32_XFD_ERR", false},
+    {0x1f3, "IA32_SMRR_PHYSMASK", false}, {0x1f9, "IA32_CPU_DCA_CAP", false}, {0x1fa, "IA32_DCA_0_CAP", false},
+    {0x20f, "IA32_MTRR_PHYSMASK7", false}, {0x210, "IA32_MTRR_PHYSBASE8", false},
+    {0x259, "IA32_MTRR_FIX16K_A0000", false}, {0x26f, "IA32_MTRR_FIX4K_F8000", false},
+    {0x281, "IA32_MC1_CTL2", false}, {0x30a, "IA32_FIXED_CTR1", true},
+    {0x390, "IA32_PERF_GLOBAL_STATUS_RESET", false}, {0x391, "IA32_PERF_GLOBAL_STATUS_SET", false},
+    {0x392, "IA32_PERF_GLOBAL_INUSE", false}, {0x402, "IA32_MC0_ADDR", false}, {0x403, "IA32_MC0_MISC", false},
+    {0x404, "IA32_MC1_CTL", false}, {0x482, "IA32_VMX_PROCBASED_CTLS", false},
+    {0x48c, "IA32_VMX_EPT_VPID_CAP", false}, {0x492, "IA32_VMX_PROCBASED_CTLS3", false},
+    {0x561, "IA32_RTIT_OUTPUT_MASK_PTRS", false}, {0x570, "IA32_RTIT_CTL", false},
+    {0x580, "IA32_RTIT_ADDR0_A", false}, {0x6a4, "IA32_PL0_SSP", false},
+    {0x6a8, "IA32_INTERRUPT_SSP_TABLE_ADDR", false}, {0x771, "IA32_HWP_CAPABILITIES", false},
+    {0x774, "IA32_HWP_REQUEST", false}, {0x803, "IA32_X2APIC_VERSION", false}, {0x808, "IA32_X2APIC_TPR", false},
+    {0x80f, "IA32_X2APIC_SIVR", false}, {0x832, "IA32_X2APIC_LVT_TIMER", false},
+    {0x83f, "IA32_X2APIC_SELF_IPI", false}, {0xc82, "IA32_L2_QOS_CFG", false}, {0xc8d, "IA32_QM_EVTSEL", false},
+    {0xc8e, "IA32_QM_CTR", false}, {0xdb1, "IA32_PM_CTL1", false}, {0x1200, "IA32_LBR_0_INFO", false},
+    {0x14ce, "IA32_LBR_CTL", false}, {0xc0010000, "PERF_CTL0", false}, {0xc0010016, "IORR_BASE0", false},
+    {0xc001001a, "TOP_MEM", false}, {0xc001001f, "NB_CFG", false}, {0xc0010055, "INT_PENDING", false},
+    {0xc0010062, "PSTATE_CTL", false}, {0xc0010112, "SMM_ADDR", false}, {0xc0010115, "IGNNE", false},
+    {0xc0010118, "SVM_KEY", false}, {0xc0010131, "SEV_STATUS", false}, {0xc0010140, "OSVW_ID_LENGTH", false},
+    {0xc0011029, "DE_CFG", false},
 };
 
 #define NOT_CANONICAL UINT64_C(0x800000000000)
@@ -146,30 +169,34 @@ static bool is_tried(uint32_t tried, unsigned bit)
     return bit < 32 ? tried & BIT(bit) : !cpu_is_tcg;
 }
 
-/* Paging and protection can be left only from 64-bit mode, where it is refused: elsewhere no handler would be found. */
+/*
+ * Paging and protection are left only where it is refused, or where the handler is found without: protection from 64-bit mode
+ * and under a legacy mode's paging, paging there as well.
+ */
 static bool cr0(const struct mode *mode, unsigned i, struct input *input)
 {
-    const uint64_t unsafe = CR0_PE | CR0_PG;
+    bool is_refused = mode->paging == PAGING_LONG ? mode->bits == 64 : mode->paging != PAGING_NONE;
 
     if (i >= 34)
         return false;
-    input->reg[REG_AX] = cpu_cr0() ^ BIT(i);
+    input->reg[REG_AX] = cpu_cr0(mode) ^ BIT(i);
     if (mode->world == WORLD_REAL)
-        input->reg[REG_AX] &= ~unsafe;
-    else if (mode->world != WORLD_LONG)
-        input->reg[REG_AX] &= ~(uint64_t)CR0_PG;
-    input->is_skipped = ((BIT(i) & unsafe) && mode->bits != 64) || !is_tried(cpu_cr0_tried, i);
+        input->reg[REG_AX] &= ~CR0_PE;
+    input->is_skipped = ((BIT(i) & (CR0_PE | CR0_PG)) && !is_refused) || !is_tried(cpu_cr0_tried, i);
     input->label = i;
     return !(mode->bits != 64 && i >= 32);
 }
 
+/* What makes another format of the tables that are in use leads nowhere. */
 static bool cr4(const struct mode *mode, unsigned i, struct input *input)
 {
+    uint64_t unsafe = mode->paging == PAGING_32 ? CR4_PSE : mode->paging == PAGING_PAE ? CR4_PAE : 0;
+
     if (i >= (mode->bits == 64 ? 34 : 32))
         return false;
     input->label = i;
-    input->reg[REG_AX] = cpu_cr4() ^ BIT(i);
-    input->is_skipped = !is_tried(cpu_cr4_tried, i);
+    input->reg[REG_AX] = cpu_cr4(mode) ^ BIT(i);
+    input->is_skipped = (BIT(i) & unsafe) || !is_tried(cpu_cr4_tried, i);
     return true;
 }
 
@@ -195,8 +222,31 @@ static bool number(const struct mode *mode UNUSED, unsigned i, struct input *inp
     return true;
 }
 
+static bool page(const struct mode *mode, unsigned i, struct input *input)
+{
+    bool is_there;
+
+    input->page = tables_kind(mode, i, &input->name, &is_there);
+    input->label = i;
+    input->is_skipped = !is_there;
+    return input->page;
+}
+
+/* Each of the low ones, and the edges of addresses of 36, 40 and 52 bits. */
+static bool bit(const struct mode *mode UNUSED, unsigned i, struct input *input)
+{
+    static const uint8_t bits[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 35, 36, 39, 40, 51, 52, 62, 63};
+
+    if (i >= ARRAY_SIZE(bits))
+        return false;
+    input->label = bits[i];
+    input->reg[REG_AX] = (uint32_t)BIT(bits[i]);
+    input->reg[REG_DX] = BIT(bits[i]) >> 32;
+    return true;
+}
+
 bool (*const inputs[INPUTS])(const struct mode *mode, unsigned i, struct input *input) = {
     [INPUT_SELECTORS] = selector, [INPUT_MSRS] = msr, [INPUT_MSR_WRITES] = msr_write, [INPUT_CPUID] = cpuid_leaf,
     [INPUT_CR0] = cr0,            [INPUT_CR4] = cr4,  [INPUT_NUMBERS] = number,       [INPUT_EFER] = efer,
-    [INPUT_SOME_SELECTORS] = some_selector,
+    [INPUT_SOME_SELECTORS] = some_selector, [INPUT_PAGES] = page, [INPUT_BITS] = bit,
 };

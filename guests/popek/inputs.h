@@ -4,11 +4,13 @@
 #define GUESTS_POPEK_INPUTS_H
 
 #include "guests/popek/popek.h"
+#include "guests/popek/tables.h"
 
 struct input {
     uint64_t reg[REGS];
     uint64_t label, value; /* what the log calls it */
     const char *name;
+    const struct page_kind *page; /* what the window is of; NULL: as it is */
     bool has_value, is_skipped;
     uint32_t options;
 };

@@ -18,7 +18,29 @@
 #define ALIAS_BASE 0x40000000      /* the first 2 MiB once more, for user mode */
 #define ALIAS_ABSENT 0x40200000    /* nothing is mapped */
 #define ALIAS_READ_ONLY 0x40400000 /* the first 2 MiB, not to be written */
-#define ALIAS_NO_EXECUTE 0x40600000
+#define ALIAS_NO_EXECUTE 0x40600000 /* where pages can be so */
+
+/*
+ * A table of pages that cases are run on and may change, the same in each mode with paging; page n of it is page n of
+ * memory, but for those from WINDOW_BEFORE on: the scratch memory, the IOAPIC, the scratch memory.
+ */
+#define WINDOW 0x40800000
+#define WINDOW_BEFORE 0x1f
+#define WINDOW_DEVICE 0x20
+#define WINDOW_BEHIND 0x21
+#define WINDOW_PAGES 0x22
+#define IOAPIC_BASE 0xfec00000
+#define NOWHERE 0xd0000000 /* neither memory nor a device is there */
+
+/* Page tables of 64-bit entries, the window's also of long mode; and of 32-bit entries. Behind what the window reaches. */
+#define PAE_POINTERS 0x30000
+#define PAE_OTHER_POINTERS 0x30040 /* the same, for another task */
+#define PAE_DIRECTORIES 0x31000    /* of each GiB one */
+#define PAE_WINDOW 0x35000
+#define PAGE32_DIRECTORY 0x36000
+#define PAGE32_OTHER_DIRECTORY 0x37000
+#define PAGE32_WINDOW 0x38000
+#define PAGE32_ALIASES 0x39000 /* of two directory entries */
 
 /* Selectors; both descriptor tables, that of long mode and that of legacy mode, have them in the same places. */
 #define SEL_CODE64 0x08
@@ -67,6 +89,12 @@
 #define MODE_PROT16_3 0x80
 #define MODE_VM86 0x100
 #define MODE_REAL 0x200
+#define MODE_PAGE32_0 0x400
+#define MODE_PAGE32_3 0x800
+#define MODE_PAE_0 0x1000
+#define MODE_PAE_3 0x2000
+#define MODE_VM86_PAGE32 0x4000
+#define MODE_VM86_PAE 0x8000
 
 /* Of struct row: what the registers come from, and what else is to be done before the case runs. */
 #define INPUT_NONE 0
@@ -79,7 +107,9 @@
 #define INPUT_NUMBERS 7   /* RAX: edges */
 #define INPUT_EFER 8
 #define INPUT_SOME_SELECTORS 9 /* all but the null ones: QEMU's TCG loads those into TR, and ends */
-#define INPUTS 10
+#define INPUT_PAGES 10 /* the window: each kind of page */
+#define INPUT_BITS 11 /* EDX:EAX: one bit */
+#define INPUTS 12
 
 #define WITH_INTERRUPT 0x1  /* an interrupt waits at the local APIC */
 #define ENDS_TCG 0x2        /* left out under `tcg=1` */
@@ -100,5 +130,6 @@
 #define TASK_NESTED 0x10000 /* the other task has called this one */
 #define TASK_TRAP 0x20000   /* it traps when it is switched to */
 #define TASK_BAD_DS 0x40000 /* it cannot be loaded */
+#define REDIRECTED 0x80000 /* INT n of VECTOR_USER is the virtual-8086 task's own */
 
 #endif

@@ -24,6 +24,7 @@ struct mode {
     uint32_t bit;
     unsigned bits, cpl;
     enum { WORLD_LONG, WORLD_LEGACY, WORLD_VM86, WORLD_REAL } world;
+    enum paging { PAGING_NONE, PAGING_LONG, PAGING_32, PAGING_PAE } paging;
     uint16_t code, data, other; /* selectors: CS; DS, ES, SS; FS, GS */
     uint32_t origin;            /* what must be added to an offset in the low segment for an IP or a pointer */
 };
@@ -43,6 +44,7 @@ struct outcome {
     bool has_error;
     uint64_t cr2, dr6;
     uint16_t task; /* TR's selector */
+    uint64_t root; /* CR3 */
     bool ts;
 };
 
@@ -56,7 +58,7 @@ struct left_task {
 void cpu_init(void);
 
 /* The processor as each case finds it: descriptors, gates, MSRs, control and debug registers. */
-void cpu_reset(uint32_t options);
+void cpu_reset(const struct mode *mode, uint32_t options);
 
 /* Sets further bits of the control registers for a case, after cpu_reset. */
 void cpu_prepare(uint64_t cr0, uint64_t cr4);
@@ -67,8 +69,9 @@ extern bool cpu_is_tcg;
 /* The bare machine is QEMU's TCG, which hangs when a reserved bit is set, or a combination that is not allowed. */
 void cpu_spare_tcg(void);
 
-uint64_t cpu_cr0(void);
-uint64_t cpu_cr4(void);
+/* What a mode has of them, before a row's own bits. */
+uint64_t cpu_cr0(const struct mode *mode);
+uint64_t cpu_cr4(const struct mode *mode);
 uint64_t cpu_efer(void);
 
 void cpu_run(const struct mode *mode, const struct cpu_state *state, struct outcome *outcome);

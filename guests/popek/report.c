@@ -8,22 +8,29 @@
 #include "guests/popek/asm.h"
 #include "guests/popek/inputs.h"
 #include "guests/popek/popek.h"
+#include "guests/popek/tables.h"
 
 #define SCRATCH_BYTES 64
 #define PATTERN       0xcc
 #define STEPS_MAX     16
 
 static const struct mode modes[] = {
-    {"long", MODE_LONG_0, 64, 0, WORLD_LONG, SEL_CODE64, SEL_DATA, 0, LOW_BASE},
-    {"long", MODE_LONG_3, 64, 3, WORLD_LONG, SEL_USER_CODE64, SEL_USER_DATA, 0, ALIAS_BASE + LOW_BASE},
-    {"compat", MODE_COMPAT_0, 32, 0, WORLD_LONG, SEL_CODE32, SEL_DATA, 0, LOW_BASE},
-    {"compat", MODE_COMPAT_3, 32, 3, WORLD_LONG, SEL_USER_CODE32, SEL_USER_DATA, 0, ALIAS_BASE + LOW_BASE},
-    {"prot32", MODE_PROT32_0, 32, 0, WORLD_LEGACY, SEL_CODE32, SEL_DATA, 0, LOW_BASE},
-    {"prot32", MODE_PROT32_3, 32, 3, WORLD_LEGACY, SEL_USER_CODE32, SEL_USER_DATA, 0, LOW_BASE},
-    {"prot16", MODE_PROT16_0, 16, 0, WORLD_LEGACY, SEL_CODE16, SEL_DATA16, 0, 0},
-    {"prot16", MODE_PROT16_3, 16, 3, WORLD_LEGACY, SEL_USER_CODE16, SEL_USER_DATA16, 0, 0},
-    {"vm86", MODE_VM86, 16, 3, WORLD_VM86, LOW_SEGMENT, LOW_SEGMENT, LOW_SEGMENT, 0},
-    {"real", MODE_REAL, 16, 0, WORLD_REAL, LOW_SEGMENT, LOW_SEGMENT, LOW_SEGMENT, 0},
+    {"long", MODE_LONG_0, 64, 0, WORLD_LONG, PAGING_LONG, SEL_CODE64, SEL_DATA, 0, LOW_BASE},
+    {"long", MODE_LONG_3, 64, 3, WORLD_LONG, PAGING_LONG, SEL_USER_CODE64, SEL_USER_DATA, 0, ALIAS_BASE + LOW_BASE},
+    {"compat", MODE_COMPAT_0, 32, 0, WORLD_LONG, PAGING_LONG, SEL_CODE32, SEL_DATA, 0, LOW_BASE},
+    {"compat", MODE_COMPAT_3, 32, 3, WORLD_LONG, PAGING_LONG, SEL_USER_CODE32, SEL_USER_DATA, 0, ALIAS_BASE + LOW_BASE},
+    {"prot32", MODE_PROT32_0, 32, 0, WORLD_LEGACY, PAGING_NONE, SEL_CODE32, SEL_DATA, 0, LOW_BASE},
+    {"prot32", MODE_PROT32_3, 32, 3, WORLD_LEGACY, PAGING_NONE, SEL_USER_CODE32, SEL_USER_DATA, 0, LOW_BASE},
+    {"prot16", MODE_PROT16_0, 16, 0, WORLD_LEGACY, PAGING_NONE, SEL_CODE16, SEL_DATA16, 0, 0},
+    {"prot16", MODE_PROT16_3, 16, 3, WORLD_LEGACY, PAGING_NONE, SEL_USER_CODE16, SEL_USER_DATA16, 0, 0},
+    {"vm86", MODE_VM86, 16, 3, WORLD_VM86, PAGING_NONE, LOW_SEGMENT, LOW_SEGMENT, LOW_SEGMENT, 0},
+    {"real", MODE_REAL, 16, 0, WORLD_REAL, PAGING_NONE, LOW_SEGMENT, LOW_SEGMENT, LOW_SEGMENT, 0},
+    {"page32", MODE_PAGE32_0, 32, 0, WORLD_LEGACY, PAGING_32, SEL_CODE32, SEL_DATA, 0, LOW_BASE},
+    {"page32", MODE_PAGE32_3, 32, 3, WORLD_LEGACY, PAGING_32, SEL_USER_CODE32, SEL_USER_DATA, 0, ALIAS_BASE + LOW_BASE},
+    {"pae", MODE_PAE_0, 32, 0, WORLD_LEGACY, PAGING_PAE, SEL_CODE32, SEL_DATA, 0, LOW_BASE},
+    {"pae", MODE_PAE_3, 32, 3, WORLD_LEGACY, PAGING_PAE, SEL_USER_CODE32, SEL_USER_DATA, 0, ALIAS_BASE + LOW_BASE},
+    {"vm86page32", MODE_VM86_PAGE32, 16, 3, WORLD_VM86, PAGING_32, LOW_SEGMENT, LOW_SEGMENT, LOW_SEGMENT, 0},
+    {"vm86pae", MODE_VM86_PAE, 16, 3, WORLD_VM86, PAGING_PAE, LOW_SEGMENT, LOW_SEGMENT, LOW_SEGMENT, 0},
 };
 
 static const char *const exceptions[X86_EXCEPTIONS] = {
@@ -136,12 +143,14 @@ static void print_scratch(void)
 }
 
 /* Registers in the order of the instruction set's numbers: AX CX DX BX SP BP SI DI. */
-static void print_task_switch(const struct outcome *o)
+static void print_task_switch(const struct mode *mode, const struct outcome *o)
 {
     struct left_task left;
 
     if (o->task != SEL_TASK)
         print(" tr=%x", o->task);
+    if (tables_root(mode) != 0 && o->root != tables_root(mode))
+        print(" cr3=%lx", o->root);
     cpu_left_task(&left);
     if (left.ip == 0)
         return;
@@ -163,7 +172,8 @@ static void print_outcome(const struct mode *mode, const struct row *row, const 
         print(" flags=%lx", o->after.flags);
     print_segments(before, &o->after);
     print_scratch();
-    print_task_switch(o);
+    print_task_switch(mode, o);
+    tables_print_changes(mode);
 }
 
 /* --- runs --- */
@@ -185,7 +195,7 @@ static void step(const struct mode *mode, const struct row *row, const struct cp
     unsigned steps = 0;
 
     fill_scratch();
-    cpu_reset(row->options);
+    cpu_reset(mode, row->options);
     state.flags |= RFLAGS_TF;
     for (;;) {
         cpu_prepare(row->cr0, row->cr4);
@@ -213,7 +223,9 @@ static void run_row(const struct mode *mode, const struct row *original, const s
         for (unsigned i = 0; i < REGS; i++)
             state.reg[i] = input->reg[i];
     fill_scratch();
-    cpu_reset(row.options);
+    cpu_reset(mode, row.options);
+    if (input->page)
+        tables_set_window(mode, input->page);
     cpu_prepare(row.cr0, row.cr4);
     cpu_run(mode, &state, &o);
     print_outcome(mode, &row, &state, &o);
@@ -263,10 +275,10 @@ static uint64_t find_cr4_bits(void)
             continue;
         struct cpu_state state = {.cs = SEL_CODE64, .ss = SEL_DATA, .flags = RFLAGS_ONE,
                                   .ip = LOW_BASE + (uint64_t)(write_cr4_code - low_start),
-                                  .reg = {[REG_SP] = LOW_BASE + LOW_STACK, [REG_AX] = cpu_cr4() | BIT(bit)}};
+                                  .reg = {[REG_SP] = LOW_BASE + LOW_STACK, [REG_AX] = cpu_cr4(&modes[0]) | BIT(bit)}};
         struct outcome o;
 
-        cpu_reset(0);
+        cpu_reset(&modes[0], 0);
         cpu_run(&modes[0], &state, &o);
         if (o.vector == VECTOR_END)
             supported |= BIT(bit);

@@ -13,7 +13,8 @@ STUB_BYTES      equ 16
 WITH_ERROR_CODE equ 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 21
 
 extern long_table, long_interrupts, legacy_table, legacy_interrupts
-extern legacy_sp, is_real, caught, caught_ss, caught_task, root
+extern legacy_sp, is_real, legacy_cr0, legacy_cr3, legacy_cr4
+extern caught, caught_ss, caught_task, caught_cr3, root
 extern real_entry
 global run_long, run_legacy, long_stubs, legacy_stubs, real_caught
 
@@ -135,6 +136,15 @@ leave_long:
     lldt    ax
     mov     eax, SEL_TASK
     ltr     ax
+    mov     eax, [legacy_cr3]
+    test    eax, eax
+    jz      .without_paging
+    mov     cr3, eax
+    mov     eax, [legacy_cr4]
+    mov     cr4, eax
+    mov     eax, [legacy_cr0]
+    mov     cr0, eax
+.without_paging:
     cmp     dword [is_real], 0
     jne     .real
     lss     esp, [legacy_sp]
@@ -172,6 +182,13 @@ real_caught:
     str     [caught_task]
 enter_long:
     cld
+    mov     eax, cr3
+    mov     [caught_cr3], eax
+    mov     eax, cr0
+    btr     eax, 31             ; the tables of a legacy mode
+    jnc     .without_paging
+    mov     cr0, eax
+.without_paging:
     mov     [caught], ebx
     mov     dword [caught + 4], 0
     mov     eax, SEL_DATA

@@ -10,7 +10,8 @@ from ringmaster import TREE
 pytestmark = pytest.mark.quick
 
 README = (TREE / "guests/popek/README.md").read_text()
-CASES = sorted(set(re.findall(r'^CASE "([^"]+)"', (TREE / "guests/popek/cases.inc").read_text(), re.M)))
+SOURCES = "".join(path.read_text() for path in sorted((TREE / "guests/popek").glob("*.inc")))
+CASES = sorted(set(re.findall(r'^(?:CASE|ABSENT) "([^"]+)"', SOURCES, re.M)))
 INSTRUCTION, SENSITIVE, _PRIVILEGED, VT_X, AMD_V, WHAT = range(6)
 
 
