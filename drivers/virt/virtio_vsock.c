@@ -182,7 +182,7 @@ static bool transmit(struct virtio_vsock *v, unsigned *cost)
     return is_over;
 }
 
-/* Until nothing waits or the budget is spent. False: what is next has to wait for the receiver. */
+/* Until nothing waits or the budget is spent. False: what is next has to wait for the receiver, or the device has failed. */
 static bool transmit_round(struct virtqueue *vq, unsigned *budget)
 {
     struct virtio_vsock *v = vsock_of(vq);
@@ -200,7 +200,7 @@ static bool transmit_round(struct virtqueue *vq, unsigned *budget)
         vq_push(vq, v->chain.head, 0);
         *budget -= MIN(*budget, cost);
     }
-    return true;
+    return v->device.is_live; /* a chain that makes no sense stays available */
 }
 
 static bool notify_transmit(struct virtqueue *vq)

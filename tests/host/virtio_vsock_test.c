@@ -337,7 +337,19 @@ static void too_small_a_buffer_stops_the_receiver_alone(void **state)
     expect_reset_at_a();
 }
 
-/* Theory: the guest may put another packet where the one that was begun stood. */
+/* Theory: a chain that makes no sense is never taken, so who looks for more until nothing waits would look for ever. */
+static void a_chain_that_makes_no_sense_stops_the_device(void **state)
+{
+    struct buffer buffers[2] = {{TRANSMIT_AT, 64, VIRTQ_DESC_F_WRITE}, {TRANSMIT_AT + 64, 64, 0}};
+
+    (void)state;
+    driver_add(&a.guest, queue(&a, VIRTIO_VSOCK_TX), buffers, 2);
+    driver_kick(&a.guest, queue(&a, VIRTIO_VSOCK_TX));
+    assert_true(driver_needs_reset(&a.guest));
+    assert_false(driver_needs_reset(&b.guest));
+    assert_false(is_sent(&a));
+}
+
 /* The receiver's buffers are looked through in the sender's exit: the smaller they are, the sooner that ends. */
 static void small_buffers_end_a_round_sooner(void **state)
 {
@@ -365,6 +377,7 @@ static void small_buffers_end_a_round_sooner(void **state)
     assert_true(is_sent(&a));
 }
 
+/* Theory: the guest may put another packet where the one that was begun stood. */
 static void a_packet_changes_while_it_waits(void **state)
 {
     struct vsock_header sent = header_to(CID_B, VSOCK_OP_RW, 3000), header;
@@ -428,6 +441,7 @@ int main(void)
         TEST(who_finds_no_room_goes_on_where_it_was), TEST(a_sender_looks_again_by_itself), TEST(patience_ends),
         TEST(what_nobody_takes_is_answered), TEST(nonsense_is_answered), TEST(a_forged_sender_is_dropped),
         TEST(a_lie_about_the_length_stops_the_device), TEST(too_long_a_packet_stops_the_device),
+        TEST(a_chain_that_makes_no_sense_stops_the_device),
         TEST(too_small_a_buffer_stops_the_receiver_alone), TEST(small_buffers_end_a_round_sooner), TEST(to_itself),
         TEST(too_small_a_buffer_stops_the_receiver_alone), TEST(a_packet_changes_while_it_waits), TEST(to_itself),
         TEST(a_device_without_a_driver_takes_nothing), TEST(who_leaves_wakes_who_waits),
