@@ -29,7 +29,8 @@ void machine_free_vcpus(struct vm *vm);
 /* machine_devices.c. The vCPUs are there. */
 void machine_make_devices(struct vm *vm);
 MUST_CHECK int machine_make_pci(struct vm *vm);
-void machine_set_isa_line(void *platform, unsigned input, bool level);
+/* An irq_line's set; context: the struct platform. */
+void machine_set_isa_line(void *context, unsigned input, bool level);
 
 /* Every device is there: each of their timers is under the lock of its device from now on, or is cancelled. */
 void machine_lock_timers(struct vm *vm);

@@ -177,7 +177,8 @@ static hpa_t find_early_memory(uint64_t *size)
 static void set_identity_memory_aside(void)
 {
     uint64_t size;
-    struct vm_config_set set = {.vms = (struct vm_config *)find_early_memory(&size).value, .capacity = 1};
+    hpa_t room = find_early_memory(&size);
+    struct vm_config_set set = {.vms = (struct vm_config *)room.value, .capacity = 1};
     struct config_error unheard; /* it is said when they are read */
     int error = 0;
 

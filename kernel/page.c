@@ -432,7 +432,7 @@ static uint64_t end_of_guests_block(uint64_t page)
 
 bool page_is_guests(hpa_t start, uint64_t size_bytes)
 {
-    uint64_t page = start.value >> PAGE_SHIFT, end = (start.value + size_bytes + PAGE_SIZE - 1) >> PAGE_SHIFT, next = page;
+    uint64_t page = start.value >> PAGE_SHIFT, end = (start.value + size_bytes + PAGE_SIZE - 1) >> PAGE_SHIFT, next;
 
     lock_acquire(&page_lock);
     for (; page < end; page = next) {

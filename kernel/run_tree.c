@@ -61,7 +61,7 @@ static struct sched_entity *balance(struct sched_entity *e)
     struct sched_entity *child = e->node.child[heavy];
 
     summarize(e);
-    if (before <= after + 1 && after <= before + 1)
+    if (!child || (before <= after + 1 && after <= before + 1))
         return e;
     if (height(child->node.child[!heavy]) > height(child->node.child[heavy]))
         e->node.child[heavy] = rotate(child, heavy);

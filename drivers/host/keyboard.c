@@ -49,7 +49,9 @@ static bool is_letter(char c)
 /* Ctrl and what a terminal has no code for is the key itself. */
 static char with_ctrl(char c)
 {
-    return c >= '@' && c < 0x7f ? (char)(c & 0x1f) : c;
+    if (c >= '@' && c < 0x7f)
+        return (char)(c & 0x1f);
+    return c;
 }
 
 static char key_character(const struct keyboard_decoder *d, uint8_t code)
@@ -62,7 +64,7 @@ static char key_character(const struct keyboard_decoder *d, uint8_t code)
         return '\0';
     if (is_letter(plain_keys[code]))
         is_upper ^= d->caps_lock;
-    return is_upper ? shifted_keys[code] : plain_keys[code];
+    return (is_upper ? shifted_keys : plain_keys)[code];
 }
 
 static size_t plain_key(const struct keyboard_decoder *d, uint8_t code, uint8_t *bytes)

@@ -20,8 +20,8 @@ void event_raise_debug(struct vcpu *vcpu, uint64_t dr6_bits);
  */
 bool event_wakes(struct vcpu *vcpu);
 
-/* Any CPU; a lapic_wiring's deliver and timer_is_here. */
-void event_deliver(void *vcpu, uint8_t delivery, uint8_t vector);
-bool event_timer_is_here(void *vcpu);
+/* Any CPU; a lapic_wiring's deliver and timer_is_here. context: the struct vcpu. */
+void event_deliver(void *context, uint8_t delivery, uint8_t vector);
+bool event_timer_is_here(void *context);
 
 #endif

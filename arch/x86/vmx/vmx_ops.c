@@ -122,11 +122,13 @@ static void vmx_cpu_disable(void)
 /* --- a vCPU --- */
 
 /* Pages of a vCPU, allocated and freed by table. */
+#define VCPU_PAGES 2u
+
 static hpa_t *vcpu_page(struct vmx_vcpu *v, unsigned i)
 {
-    hpa_t *const pages[] = {&v->vmcs, &v->msr_bitmap};
+    hpa_t *const pages[VCPU_PAGES] = {&v->vmcs, &v->msr_bitmap};
 
-    return i < ARRAY_SIZE(pages) ? pages[i] : NULL;
+    return pages[i];
 }
 
 /* --- VPIDs: one for each vCPU, so that nothing is flushed when a CPU changes from one to another --- */
@@ -168,7 +170,7 @@ static COLD void vmx_vcpu_destroy(struct vcpu *vcpu)
 {
     struct vmx_vcpu *v = vmx_of(vcpu);
 
-    for (unsigned i = 0; vcpu_page(v, i); i++)
+    for (unsigned i = 0; i < VCPU_PAGES; i++)
         if (vcpu_page(v, i)->value)
             page_free(*vcpu_page(v, i), PAGE_ORDER_4K);
     if (vcpu->index == 0 && v->apic_access.value)
@@ -208,7 +210,7 @@ static int make_parts(struct vcpu *vcpu)
     struct vmx_vcpu *v = vmx_of(vcpu);
     int error = alloc_vpid(&v->vpid);
 
-    for (unsigned i = 0; vcpu_page(v, i) && !error; i++)
+    for (unsigned i = 0; i < VCPU_PAGES && !error; i++)
         error = page_alloc_zeroed(PAGE_ORDER_4K, vcpu_page(v, i));
     return error ? error : make_apic_access(vcpu);
 }

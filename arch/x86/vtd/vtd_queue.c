@@ -93,7 +93,7 @@ static int submit(struct vtd_unit *unit, struct vtd_entry request)
 /* --- registers --- */
 
 /* Both registers are busy as long as their highest bit is set. */
-_Static_assert(CCMD_ICC == BIT(63) && IOTLB_IVT == BIT(63), "a register's upper half tells");
+_Static_assert(CCMD_ICC >> 32 == BUSY && IOTLB_IVT >> 32 == BUSY, "a register's upper half tells");
 
 static int by_register(struct vtd_unit *unit, unsigned offset, uint64_t command)
 {

@@ -49,7 +49,7 @@ static unsigned attributes_of(unsigned level, uint64_t entry)
 
 #define FORMAT(n)                                                                            \
     {                                                                                        \
-        .name = "VT-d " #n "-level", .levels = n,                                            \
+        .name = "VT-d " #n "-level", .levels = (n),                                          \
         .leaf_levels = PT_LEAF_4K | PT_LEAF_2M | PT_LEAF_1G, .ignored_shift = IGNORED_SHIFT, \
         .encode_leaf = encode_leaf, .encode_table = encode_table, .is_present = is_present,  \
         .is_leaf = is_leaf, .address = address, .attributes = attributes_of                  \
