@@ -63,7 +63,7 @@ static inline bool range_fits(uint64_t start, uint64_t length, uint64_t limit)
     return start <= limit && length <= limit - start;
 }
 
-/* Do [a, a+a_size) and [b, b+b_size) share a byte? Neither may wrap around. */
+/* Do [a, a+a_size) and [b, b+b_size) share a byte? Neither may wrap around, or be empty. */
 static inline bool ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
     return a < b + b_size && b < a + a_size;
