@@ -122,13 +122,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
         return 0;
-    guest_start(&guest);
+    if (guest.mem.count == 0)
+        guest_start(&guest);
+    guest_clear(&guest);
     make_console(); /* input may come for it even if it is not the one that is driven */
     start(data[0]);
     for (size_t at = 1; at + 8 <= size; at += 8)
         step(data + at);
     while (ramdisk_revert_some(&ramdisk))
         ;
-    guest_stop(&guest);
     return 0;
 }

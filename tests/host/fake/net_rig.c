@@ -13,17 +13,15 @@ void rig_start(void)
 {
     fake_clock_reset();
     switch_init(&rig_switch, "lan0", 42);
-    memset(rig_guests, 0, sizeof rig_guests);
+    for (unsigned i = 0; i < RIG_GUESTS_MAX; i++)
+        rig_guests[i] = (struct rig_guest){.guest = rig_guests[i].guest}; /* whose memory stays */
 }
 
 void rig_stop(void)
 {
-    for (unsigned i = 0; i < RIG_GUESTS_MAX; i++) {
-        if (!rig_guests[i].port)
-            continue;
-        switch_detach(rig_guests[i].port);
-        guest_stop(&rig_guests[i].guest);
-    }
+    for (unsigned i = 0; i < RIG_GUESTS_MAX; i++)
+        if (rig_guests[i].port)
+            switch_detach(rig_guests[i].port);
 }
 
 struct switch_port_config rig_config(void)
@@ -46,7 +44,9 @@ struct rig_guest *rig_add(unsigned number, struct switch_port_config config, uin
     memcpy(config.mac, g->mac, sizeof g->mac);
     memcpy(settings.mac, g->mac, sizeof g->mac);
     assert_int_equal(switch_attach(&rig_switch, &config, &g->port), 0);
-    guest_start(&g->guest);
+    if (g->guest.mem.count == 0)
+        guest_start(&g->guest);
+    guest_clear(&g->guest);
     virtio_net_init(&g->net, &g->guest.mem, &settings, &g->port->netdev);
     guest_attach(&g->guest, &g->net.device);
     driver_start(&g->guest, features, knows_pairs ? 2 * pairs + 1 : 3, RIG_RING);

@@ -15,6 +15,20 @@ void guest_start(struct guest *g)
     }
 }
 
+void guest_clear(struct guest *g)
+{
+    uint8_t *slots[ARRAY_SIZE(g->slots)];
+    struct guest_mem mem = g->mem;
+
+    memcpy(slots, g->slots, sizeof slots);
+    memset(g, 0, sizeof *g);
+    g->mem = mem;
+    memcpy(g->slots, slots, sizeof slots);
+    for (unsigned i = 0; i < ARRAY_SIZE(g->slots); i++)
+        memset(g->slots[i], 0, GUEST_SLOT_BYTES);
+    fake_clock_reset();
+}
+
 void guest_stop(struct guest *g)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(g->slots); i++)
