@@ -46,7 +46,7 @@ run:
 	@scripts/run $(RUN_FLAGS) $(ISO)
 
 # What the tests run.
-test-programs: $(KERNEL_ELF) host-programs guests guest-linux guest-linux-pc compile-commands
+test-programs: $(KERNEL_ELF) host-programs fuzz-programs guests guest-linux guest-linux-pc compile-commands
 
 # PYTEST_FLAGS="-n 2 -k disk" chooses among them.
 test:
