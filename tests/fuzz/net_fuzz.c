@@ -68,6 +68,15 @@ static void poke(const uint8_t *bytes)
     driver_kick(g, &g->queues[bytes[0] >> 4 & 1]);
 }
 
+/* As a driver does: never more than the ring has. */
+static void fill_one(struct rig_guest *g, uint32_t size_bytes)
+{
+    uint16_t waiting = (uint16_t)(g->receive->next_avail - driver_used(&g->guest, g->receive)->idx);
+
+    if (waiting < RIG_RING)
+        rig_fill(g, 1, size_bytes);
+}
+
 static void step(uint8_t what, const uint8_t *bytes, size_t count)
 {
     switch (what % 5) {
@@ -86,7 +95,7 @@ static void step(uint8_t what, const uint8_t *bytes, size_t count)
             poke(bytes);
         break;
     default:
-        rig_fill(&rig_guests[1 + bytes[0] % 2], 1, 1 + bytes[0] * 8u);
+        fill_one(&rig_guests[1 + bytes[0] % 2], 1 + bytes[0] * 8u);
         fake_clock_advance(VIRTIO_DEFER_NS);
     }
 }
