@@ -442,8 +442,8 @@ int main(void)
         TEST(what_nobody_takes_is_answered), TEST(nonsense_is_answered), TEST(a_forged_sender_is_dropped),
         TEST(a_lie_about_the_length_stops_the_device), TEST(too_long_a_packet_stops_the_device),
         TEST(a_chain_that_makes_no_sense_stops_the_device),
-        TEST(too_small_a_buffer_stops_the_receiver_alone), TEST(small_buffers_end_a_round_sooner), TEST(to_itself),
-        TEST(too_small_a_buffer_stops_the_receiver_alone), TEST(a_packet_changes_while_it_waits), TEST(to_itself),
+        TEST(too_small_a_buffer_stops_the_receiver_alone), TEST(small_buffers_end_a_round_sooner),
+        TEST(a_packet_changes_while_it_waits), TEST(to_itself),
         TEST(a_device_without_a_driver_takes_nothing), TEST(who_leaves_wakes_who_waits),
     };
 
