@@ -9,8 +9,8 @@
 #include "kernel/console.h"
 #include "kernel/dump.h"
 #include "kernel/lib/assert.h"
-#include "kernel/lib/bytes.h"
 #include "kernel/lib/format.h"
+#include "kernel/lib/string.h"
 #include "kernel/log.h"
 #include "kernel/pcpu.h"
 #include "kernel/vm.h"
@@ -19,26 +19,47 @@ static volatile bool someone_panics;
 
 /*
  * The symbols section, made by scripts/symbols out of the first link, by ascending address. A symbol is how far it lies
- * behind the one before, or behind text_start (16 bits), how many characters its name has in common with the one before (8),
- * and the rest of the name, whose last character has bit 7 set.
+ * behind the one before, or behind text_start (ULEB128), and codes for: 1 + how many characters its name has in common with
+ * the one before, the others, 0. A code stands for two others, or for itself.
  */
 extern const uint32_t symbol_count __attribute__((weak));
-extern const uint8_t symbol_table[] __attribute__((weak));
+extern const uint8_t symbol_pairs[256][2] __attribute__((weak)), symbol_table[] __attribute__((weak));
 extern const char text_start[], text_end[];
 
-#define SYMBOL_HEAD_BYTES 3u
 #define SYMBOL_NAME_BYTES 64u /* scripts/symbols cuts longer ones */
+
+static const uint8_t *take_distance(uint64_t *distance, const uint8_t *at)
+{
+    unsigned shift = 0;
+
+    *distance = 0;
+    do {
+        *distance |= (uint64_t)(*at & 0x7f) << shift;
+        shift += 7;
+    } while (*at++ & 0x80);
+    return at;
+}
+
+/* Returns what is behind the text. */
+static char *expand(char *text, uint8_t code)
+{
+    const uint8_t *pair = symbol_pairs[code];
+
+    if (pair[0] != code)
+        return expand(expand(text, pair[0]), pair[1]);
+    *text = (char)code;
+    return text + 1;
+}
 
 /* From one symbol to the next: only in this order do the names become whole. */
 static const uint8_t *take_name(char name[SYMBOL_NAME_BYTES], const uint8_t *at)
 {
-    char *to = name + at[2];
+    char text[1 + SYMBOL_NAME_BYTES], *end = text;
 
-    at += SYMBOL_HEAD_BYTES;
     do
-        *to++ = (char)(*at & 0x7f);
-    while (!(*at++ & 0x80));
-    *to = '\0';
+        end = expand(end, *at++);
+    while (end[-1] != '\0');
+    memcpy(name + text[0] - 1, text + 1, (size_t)(end - text - 1));
     return at;
 }
 
@@ -46,17 +67,21 @@ const char *panic_symbol(uint64_t address, uint64_t *offset)
 {
     static char name[SYMBOL_NAME_BYTES];
     const uint8_t *at = symbol_table;
-    uint64_t left = address - (uint64_t)text_start;
     unsigned count = &symbol_count ? symbol_count : 0;
+    uint64_t left = address - (uint64_t)text_start, distance;
 
     *offset = 0;
-    if (address < (uint64_t)text_start || address >= (uint64_t)text_end || count == 0 || get_le16(at) > left)
+    if (address < (uint64_t)text_start || address >= (uint64_t)text_end)
         return "?";
-    for (unsigned i = 0; i < count && get_le16(at) <= left; i++) {
-        left -= get_le16(at);
+    memcpy(name, "?", sizeof "?");
+    for (unsigned i = 0; i < count; i++) {
+        at = take_distance(&distance, at);
+        if (distance > left)
+            break;
+        left -= distance;
         at = take_name(name, at);
+        *offset = left;
     }
-    *offset = left;
     return name;
 }
 

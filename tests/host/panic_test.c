@@ -25,15 +25,33 @@ __asm__(".section .rodata\n"
 extern const char text_start[];
 
 extern const uint32_t symbol_count;
-extern const uint8_t symbol_table[];
+extern const uint8_t symbol_pairs[256][2], symbol_table[];
 
 static const struct {
     uint32_t text_offset;
     const char *name;
 } symbols[] = {{0x10, "first"}, {0x40, "fired"}, {0x41, "fire"}, {0x800, "last"}, {0x800, "lasting"}};
 
-/* The last character of a name has bit 7 set. */
-const uint8_t symbol_table[] = "\x10\0\0firs\xf4" "\x30\0\3e\xe4" "\x01\0\3\xe5" "\xbf\x07\0las\xf4" "\0\0\4in\xe7";
+#define ITSELF(code) [code] = {code}
+#define FI   0x80
+#define FIR  0x81 /* of another one and a character */
+#define ED   0x82
+#define ED_0 0x83 /* with the name's end */
+#define _1_L 0x84 /* with its head */
+
+const uint8_t symbol_pairs[256][2] = {
+    ITSELF(0),   ITSELF(1),   ITSELF(4),   ITSELF(5),   ITSELF('a'), ITSELF('d'), ITSELF('e'),       ITSELF('f'),
+    ITSELF('g'), ITSELF('i'), ITSELF('l'), ITSELF('n'), ITSELF('r'), ITSELF('s'), ITSELF('t'),       [FI] = {'f', 'i'},
+    [FIR] = {FI, 'r'},        [ED] = {'e', 'd'},        [ED_0] = {ED, 0},         [_1_L] = {1, 'l'},
+};
+
+const uint8_t symbol_table[] = {
+    0x10, 1, FIR, 's', 't', 0,          /* first */
+    0x30, 4, ED_0,                      /* fired */
+    0x01, 5, 0,                         /* fire */
+    0xbf, 0x0f, _1_L, 'a', 's', 't', 0, /* last, 0x7bf further */
+    0x00, 5, 'i', 'n', 'g', 0,          /* lasting */
+};
 const uint32_t symbol_count = ARRAY_SIZE(symbols);
 
 /* --- the CPU's part --- */
