@@ -3,47 +3,47 @@
 #include "kernel/shared_memory.h"
 #include "arch/arch.h"
 #include "kernel/control.h"
+#include "kernel/heap.h"
 #include "kernel/lib/assert.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/page.h"
 
-static struct shared_region regions[SHARED_REGIONS_MAX];
+static struct shared_region *regions[SHARED_REGIONS_MAX]; /* in no order */
+static unsigned region_count;
 
 const struct shared_region *shared_memory_at(unsigned index)
 {
-    return index < SHARED_REGIONS_MAX ? &regions[index] : NULL;
+    return index < region_count ? regions[index] : NULL;
 }
 
 static struct shared_region *find(const char *name)
 {
-    for (struct shared_region *r = regions; r < regions + SHARED_REGIONS_MAX; r++)
-        if (r->users > 0 && strcmp(r->name, name) == 0)
-            return r;
-    return NULL;
-}
-
-static struct shared_region *find_unused(void)
-{
-    for (struct shared_region *r = regions; r < regions + SHARED_REGIONS_MAX; r++)
-        if (r->users == 0)
-            return r;
+    for (unsigned i = 0; i < region_count; i++)
+        if (strcmp(regions[i]->name, name) == 0)
+            return regions[i];
     return NULL;
 }
 
 static int make(const char *name, uint64_t size, struct shared_region **region)
 {
-    struct shared_region *made = find_unused();
+    struct shared_region *made;
 
     ASSERT(size >= PAGE_SIZE && (size & (size - 1)) == 0 && strlen(name) < SHARED_NAME_BYTES);
-    if (!made)
+    if (region_count == SHARED_REGIONS_MAX)
         return -ENOSPC;
-    *made = (struct shared_region){.size = size};
-    if (page_alloc(page_order_for(size), &made->memory) != 0)
+    made = heap_alloc(sizeof *made);
+    if (!made)
         return -ENOMEM;
+    if (page_alloc(page_order_for(size), &made->memory) != 0) {
+        heap_free(made);
+        return -ENOMEM;
+    }
+    made->size = size;
     memcpy(made->name, name, strlen(name) + 1);
     made->users = 1;
     control_zero(phys_to_virt(made->memory), size);
+    regions[region_count++] = made;
     *region = made;
     return 0;
 }
@@ -63,9 +63,16 @@ int shared_memory_take(const char *name, uint64_t size, struct shared_region **r
 
 void shared_memory_give_back(struct shared_region *region)
 {
-    ASSERT(region->users > 0);
-    if (--region->users == 0)
-        page_free(region->memory, page_order_for(region->size));
+    unsigned i = 0;
+
+    while (i < region_count && regions[i] != region)
+        i++;
+    ASSERT(i < region_count);
+    if (--region->users > 0)
+        return;
+    regions[i] = regions[--region_count];
+    page_free(region->memory, page_order_for(region->size));
+    heap_free(region);
 }
 
 /* --- peers --- */

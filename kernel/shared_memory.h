@@ -28,7 +28,7 @@ struct shared_region {
     char name[SHARED_NAME_BYTES];
     uint64_t size; /* a power of two, whole pages */
     hpa_t memory;  /* one block of the page allocator's */
-    unsigned users; /* 0: there is no such region */
+    unsigned users; /* at least 1 */
     struct lock lock; /* guards the peers */
     struct shared_peer peers[SHARED_PEERS_MAX];
 };
@@ -48,7 +48,7 @@ void shared_memory_remove_peer(struct shared_region *region, unsigned number);
 /* A peer that is not there hears nothing. The numbers may be anything. */
 void shared_memory_ring(struct shared_region *region, unsigned number, unsigned vector);
 
-/* By number from 0, for lists: some have no users. NULL past the end. */
+/* By number from 0, for lists; NULL past the end. Valid until the control thread does something else. */
 const struct shared_region *shared_memory_at(unsigned index);
 
 #endif

@@ -54,8 +54,6 @@ static void show_regions(void)
     char name[SHARED_NAME_BYTES + 8];
 
     for (unsigned i = 0; (region = shared_memory_at(i)); i++) {
-        if (region->users == 0)
-            continue;
         format_text(name, sizeof name, "region %s", region->name);
         shell_print("%-20s %8lu KiB, %u VM%s", name, region->size >> 10, region->users, region->users > 1 ? "s" : "");
     }
