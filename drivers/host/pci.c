@@ -4,10 +4,15 @@
  * only where they make sense: their buses lie above their own and nobody has been there before.
  */
 #include "drivers/host/pci_internal.h"
+#include "kernel/heap.h"
+#include "kernel/lib/string.h"
 #include "kernel/log.h"
 
-static struct pci_function functions[PCI_FUNCTIONS_MAX];
-static unsigned count;
+#define FIRST_CAPACITY 16u
+
+static struct pci_function *functions; /* moves when it grows: while scanning nobody else has pointers into it */
+static unsigned count, capacity;
+static bool is_incomplete; /* there was no room for one */
 
 unsigned pci_count(void)
 {
@@ -83,15 +88,32 @@ static void read_function(struct pci_function *f)
     pci_read_bars(f);
 }
 
+static bool grow(void)
+{
+    unsigned larger = capacity ? 2 * capacity : FIRST_CAPACITY;
+    struct pci_function *moved = larger <= PCI_FUNCTIONS_MAX ? heap_alloc(larger * sizeof *moved) : NULL;
+
+    if (!moved)
+        return false;
+    if (functions)
+        memcpy(moved, functions, count * sizeof *moved);
+    heap_free(functions);
+    functions = moved;
+    capacity = larger;
+    return true;
+}
+
 static void add_function(struct pci_address a, uint16_t parent)
 {
-    struct pci_function *f = &functions[count];
+    struct pci_function *f;
 
-    if (count == PCI_FUNCTIONS_MAX)
+    if (count == capacity && !grow()) {
+        is_incomplete = true;
         return;
+    }
+    f = &functions[count++];
     *f = (struct pci_function){.address = a, .parent = parent};
     read_function(f);
-    count++;
 }
 
 static void scan_bus(const struct scan *s, uint8_t bus, uint16_t parent)
@@ -182,13 +204,14 @@ void pci_scan(void)
     unsigned ecam_count = pci_config_ecams(&ecams);
 
     count = 0;
+    is_incomplete = false;
     for (unsigned i = 0; i < ecam_count; i++)
         scan_segment(ecams, ecam_count, i);
     if (ecam_count == 0)
         scan_by_ports();
     pci_make_groups(functions, count);
-    if (count == PCI_FUNCTIONS_MAX)
-        log_warn("pci", "%u functions or more: what is above that is not used", count);
+    if (is_incomplete)
+        log_warn("pci", "more than %u functions, or no memory for them: those behind are not used", count);
     log_info("pci", "%u functions, configured by %s", count, ecam_count ? "ECAM" : "ports");
 }
 

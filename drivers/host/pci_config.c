@@ -7,6 +7,7 @@
 #include "arch/arch.h"
 #include "arch/x86/io.h"
 #include "drivers/pci_regs.h"
+#include "kernel/heap.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/lock.h"
 #include "kernel/log.h"
@@ -17,16 +18,21 @@
 
 static struct {
     struct pci_ecam ecam;
-    volatile uint8_t *buses[PCI_BUSES]; /* NULL: not mapped */
+    volatile uint8_t **buses; /* PCI_BUSES of them, from the heap; NULL: not mapped */
 } segments[PCI_ECAMS_MAX];
 static unsigned segment_count;
 static struct lock port_lock; /* guards the pair of ports */
 
 void pci_config_init(const struct pci_ecam *ecams, unsigned count)
 {
-    segment_count = MIN(count, PCI_ECAMS_MAX);
-    for (unsigned i = 0; i < segment_count; i++)
-        segments[i].ecam = ecams[i];
+    for (unsigned i = 0; i < MIN(count, PCI_ECAMS_MAX); i++) {
+        segments[segment_count].ecam = ecams[i];
+        segments[segment_count].buses = heap_alloc(PCI_BUSES * sizeof *segments[i].buses);
+        if (segments[segment_count].buses)
+            segment_count++;
+        else
+            log_warn("pci", "no memory for the windows of segment %u", ecams[i].segment);
+    }
 }
 
 unsigned pci_config_ecams(const struct pci_ecam **ecams)

@@ -7,7 +7,9 @@
 #include "drivers/host/pci.h"
 #include "drivers/host/pci_config.h"
 #include "drivers/pci_regs.h"
+#include "kernel/heap.h"
 #include "kernel/lib/bytes.h"
+#include "kernel/page.h"
 
 #define BUSES    8u
 #define ALL_ONES 0xffffffffu
@@ -146,6 +148,14 @@ static int set_up(void **state)
     every_bus_is_the_same = false;
     fake_log_count = 0;
     return 0;
+}
+
+static int set_up_memory(void **state)
+{
+    (void)state;
+    page_init();
+    heap_init();
+    return page_add_range(HPA(GIB(1)), MIB(1));
 }
 
 static const struct pci_function *find(unsigned bus, unsigned device, unsigned function)
@@ -571,5 +581,5 @@ int main(void)
         TEST(who_is_nobodys_has_no_pin),
         TEST(a_line_a_function),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up_memory, NULL);
 }
