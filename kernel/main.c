@@ -60,7 +60,6 @@
 #include "kernel/timers.h"
 #include "kernel/vm_config.h"
 
-#define MBI_BYTES_MAX   KIB(64)
 #define COM1_IRQ        4
 #define EARLY_LOW_LIMIT GIB(4) /* the boot tables' 1:1 map ends there */
 
@@ -70,8 +69,9 @@ uintptr_t __stack_chk_guard;
 NORETURN void __stack_chk_fail(void);
 void kernel_main(uint32_t magic, uint32_t mbi) NORETURN;
 
-static uint8_t mbi_copy[MBI_BYTES_MAX] __attribute__((aligned(8)));
-static struct boot_info boot;
+static hpa_t boot_information; /* where the loader left it, and whose memory it stays */
+static uint32_t boot_information_bytes;
+static struct boot_info boot; /* its strings are there, too */
 static struct screen screen;
 static struct memmap memory;
 static struct acpi_info acpi;
@@ -130,21 +130,22 @@ static void choose_consoles(void)
         start_screen();
 }
 
-/* Copied before anything is written to low memory: under UEFI it lies where an AP's first page could be. */
-static void copy_boot_information(uint32_t magic, uint32_t mbi)
+static void parse_boot_information(void)
 {
-    uint32_t size;
-
-    if (magic != MULTIBOOT2_BOOTLOADER_MAGIC)
-        panic("not loaded by Multiboot2 (magic %#x)", magic);
-    size = get_le32(phys_to_virt(HPA(mbi)));
-    if (size > sizeof mbi_copy)
-        panic("boot information of %u bytes is too large", size);
-    memcpy(mbi_copy, phys_to_virt(HPA(mbi)), size);
-    if (multiboot2_parse(mbi_copy, size, &boot) != 0)
+    if (multiboot2_parse(phys_to_virt(boot_information), boot_information_bytes, &boot) != 0)
         panic("boot information is broken");
 }
 
+static void find_boot_information(uint32_t magic, uint32_t mbi)
+{
+    if (magic != MULTIBOOT2_BOOTLOADER_MAGIC)
+        panic("not loaded by Multiboot2 (magic %#x)", magic);
+    boot_information = HPA(mbi);
+    boot_information_bytes = get_le32(phys_to_virt(boot_information));
+    parse_boot_information();
+}
+
+/* Under UEFI the boot information lies where an AP's first page could be. */
 static void map_memory(void)
 {
     int error = 0;
@@ -155,6 +156,7 @@ static void map_memory(void)
         error = memmap_reserve(&memory, boot.modules[i].start, boot.modules[i].size, MEMMAP_MODULE);
     error = error ? error : memmap_reserve(&memory, HPA((uint64_t)image_start), (uint64_t)(image_end - image_start),
                                            MEMMAP_KERNEL);
+    error = error ? error : memmap_reserve(&memory, boot_information, boot_information_bytes, MEMMAP_KERNEL);
     if (error)
         panic("the memory map has too many ranges");
 }
@@ -201,6 +203,7 @@ static void start_memory(void)
     struct memmap_range r;
 
     paging_init(&memory, &early);
+    parse_boot_information(); /* again: the strings are where the direct map has them now */
     if (memmap_reserve(&memory, early_start, early.value - early_start.value, MEMMAP_KERNEL) != 0)
         panic("the memory map has too many ranges");
     page_init();
@@ -565,7 +568,7 @@ void kernel_main(uint32_t magic, uint32_t mbi)
     idt_init();
     start_consoles();
     idt_load();
-    copy_boot_information(magic, mbi);
+    find_boot_information(magic, mbi);
     host_config_parse(boot.command_line, &config);
     log_level = config.log_level;
     choose_consoles();

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the boot loader tells us, by the Multiboot2 Specification 2.0. Section titles are that
- * document's. multiboot2_parse reads a copy of the boot information, because the original lies
- * wherever the loader put it and is overwritten early.
+ * What the boot loader tells us, by the Multiboot2 Specification 2.0. Section titles are that document's. The loader
+ * puts the boot information anywhere: who parses it keeps others from that memory as long as it uses what was found.
  */
 #ifndef KERNEL_MULTIBOOT2_H
 #define KERNEL_MULTIBOOT2_H
@@ -55,7 +54,7 @@ enum multiboot2_tag {
 struct boot_module {
     hpa_t start;
     uint64_t size;
-    const char *command_line; /* in the copied boot information, like all strings here */
+    const char *command_line; /* in the boot information, like all strings here */
 };
 
 /* "Framebuffer info" */
@@ -95,7 +94,7 @@ struct boot_info {
 };
 
 /*
- * Reads size bytes of copied boot information; info points into them. A tag that makes no sense is
+ * Reads size bytes of boot information; info points into them. A tag that makes no sense is
  * logged and skipped, and so is what does not fit the arrays. -EINVAL: the chain of tags is broken.
  */
 MUST_CHECK int multiboot2_parse(const void *mbi, size_t size, struct boot_info *info);
