@@ -44,6 +44,8 @@ void console_on_broken_locks(void (*act)(void));
 
 /* --- guests --- */
 
+#define CONSOLE_LINE_BYTES 1024u /* a longer one comes in pieces */
+
 /* What was typed for one and is not yet taken; more than that is dropped. */
 #define CONSOLE_TYPED_BYTES 256u
 struct console_typed {
@@ -57,6 +59,7 @@ struct console_guest {
     struct console_typed *typed; /* the guest's own, as long as it is there; NULL: it takes no input, and has no receive() */
     void (*receive)(void *context, const uint8_t *bytes, size_t count);
     void *context;
+    char *line; /* CONSOLE_LINE_BYTES, for one that is not finished: the console's until the guest is removed */
 };
 
 /*

@@ -162,12 +162,10 @@ static void write_guest(int number, const char *bytes, size_t count)
 
 void console_guest_write(int number, const uint8_t *bytes, size_t count)
 {
-    uint64_t flags;
+    uint64_t flags = console_enter();
 
-    if (number <= 0)
-        return;
-    flags = console_enter();
-    write_guest(number, (const char *)bytes, count);
+    if (console_guest_at(number))
+        write_guest(number, (const char *)bytes, count);
     console_leave(flags);
 }
 
@@ -209,7 +207,7 @@ int console_add_guest(const struct console_guest *guest)
     int number = find_number(guest->name);
 
     if (number > 0) {
-        sources[number] = (struct source){.guest = *guest, .is_present = true};
+        sources[number] = (struct source){.guest = *guest, .is_present = true, .stream.line = guest->line};
         if (guest->typed)
             guest->typed->tail = guest->typed->head;
         if (number == lost)
@@ -227,6 +225,7 @@ void console_remove_guest(int number)
         if (attached == CONSOLE_SHELL)
             flush(number);
         sources[number].is_present = false;
+        sources[number].stream.count = 0;
         if (attached == number) {
             console_set_view(CONSOLE_SHELL);
             lost = number;

@@ -95,5 +95,5 @@ bool console_stream_collect(struct console_stream *s, uint8_t byte)
         s->count = 0;
     s->after_return = false;
     s->line[s->count++] = (char)byte;
-    return s->count == sizeof s->line;
+    return s->count == CONSOLE_LINE_BYTES;
 }

@@ -6,9 +6,7 @@
 #ifndef KERNEL_CONSOLE_STREAM_H
 #define KERNEL_CONSOLE_STREAM_H
 
-#include "kernel/lib/types.h"
-
-#define CONSOLE_LINE_BYTES 1024u /* a longer one comes in pieces */
+#include "kernel/console.h"
 
 /* Where in an escape sequence the last byte stood: ECMA-48, "Control sequences" and "Control strings". */
 enum console_escape {
@@ -18,13 +16,13 @@ enum console_escape {
     CONSOLE_STRING,
 };
 
-/* All zero at the start. */
+/* All zero at the start, but for the line's room. */
 struct console_stream {
     enum console_escape escape;
     unsigned matched;   /* of the hypervisor's mark, at the line's start; more than it has: the line starts otherwise */
     bool after_return;  /* the next character overwrites the line */
     size_t count;       /* bytes of line */
-    char line[CONSOLE_LINE_BYTES];
+    char *line;         /* CONSOLE_LINE_BYTES */
 };
 
 /* Streaming. True: this byte would complete "rm: " at the start of a line, as only the hypervisor's begin. */

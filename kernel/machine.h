@@ -74,6 +74,7 @@ struct platform {
     uint8_t input[PLATFORM_INPUT_BYTES];
     size_t input_count;
     bool console_is_virtio;
+    char console_line[CONSOLE_LINE_BYTES]; /* the console's */
 };
 
 /*

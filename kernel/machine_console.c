@@ -83,7 +83,8 @@ static void request_of_console(int number, uint32_t requests)
 
 int machine_attach_console(struct vm *vm)
 {
-    struct console_guest guest = {.typed = &vm->platform->typed, .receive = receive_input, .context = vm->platform};
+    struct console_guest guest = {.typed = &vm->platform->typed, .receive = receive_input, .context = vm->platform,
+                                  .line = vm->platform->console_line};
     int number;
 
     memcpy(guest.name, vm->name, sizeof guest.name);

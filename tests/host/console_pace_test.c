@@ -78,7 +78,8 @@ enum { WEB = 1, DB };
 static void add(const char *name, int number)
 {
     static struct console_typed queues[DB + 1];
-    struct console_guest guest = {.typed = &queues[number], .receive = receive};
+    static char lines[DB + 1][CONSOLE_LINE_BYTES];
+    struct console_guest guest = {.typed = &queues[number], .receive = receive, .line = lines[number]};
 
     memcpy(guest.name, name, strlen(name) + 1);
     assert_int_equal(console_add_guest(&guest), number);
