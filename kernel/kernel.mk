@@ -15,12 +15,12 @@ KERNEL_ELF   := build/ringmaster.elf
 # Without vector registers nothing needs more than 8: an instruction or two less in most functions.
 IS_CLANG := $(findstring clang,$(shell $(CC) --version))
 STACK_ALIGNMENT := $(if $(IS_CLANG),-mstack-alignment=8,-mpreferred-stack-boundary=3)
+# Tables of bytes need no cache line of their own.
+PACKED_DATA := $(if $(IS_CLANG),,-malign-data=abi)
 
-# Small is better than fast, but for what runs while guests do: see FAST.
-SMALL := -Oz $(if $(IS_CLANG),,-fno-inline-small-functions)
-KERNEL_CFLAGS := -std=gnu17 $(SMALL) -g -I. -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+KERNEL_CFLAGS := -std=gnu17 -g -I. -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
     -mgeneral-regs-only $(STACK_ALIGNMENT) -fno-omit-frame-pointer -momit-leaf-frame-pointer -fno-asynchronous-unwind-tables -fno-common \
-    -fstack-protector-strong -mstack-protector-guard=global -fno-strict-aliasing -fcf-protection=none \
+    -mstack-protector-guard=global -fno-strict-aliasing -fcf-protection=none $(PACKED_DATA) \
     -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. \
     -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wmissing-prototypes -Wstrict-prototypes \
     -Wundef -Wvla
@@ -33,28 +33,40 @@ KERNEL_C   := $(filter-out arch/x86/asm_offsets.c,$(KERNEL_C))
 KERNEL_ASM := $(wildcard boot/*.asm arch/x86/*.asm arch/x86/vmx/*.asm arch/x86/svm/*.asm)
 KERNEL_OBJ := $(KERNEL_C:%.c=$(KERNEL_BUILD)/%.o) $(KERNEL_BUILD)/font.o $(KERNEL_ASM:%.asm=$(KERNEL_BUILD)/%.asm.o)
 
+# Small is better than fast, but for what runs while guests do. Of GCC's ideas of small some need more room.
+SMALL := -Oz $(if $(IS_CLANG),,-fno-inline-small-functions -fno-jump-tables -fno-tree-ch -fno-tree-pre -fno-code-hoisting \
+    -fno-move-loop-invariants -fno-schedule-insns2 -fno-shrink-wrap)
+$(KERNEL_OBJ): FILE_FLAGS := $(SMALL)
+
 # What runs while guests do: exits, their devices, the scheduler.
 WARM_C := $(addprefix arch/x86/guest/,event.c gva.c hypercall.c mmio.c speculation.c world.c world_msr.c) \
           $(addprefix kernel/,runqueue.c sched.c vcpu.c lib/string.c) \
           $(addprefix drivers/virt/,lapic_posted.c virtio.c virtio_blk.c virtio_net.c virtqueue.c) \
           $(addprefix drivers/net/,offload.c) kernel/ramdisk.c arch/x86/clock.c arch/x86/vmx/vmx_ops.c arch/x86/svm/svm_ops.c
-# Of these on the path of every exit, where a canary costs seven instructions a function. Not what parses hostile input:
-# the walk, the emulator and the rings keep theirs.
+# On the path of every exit.
 HOT_C := arch/x86/vmx/vmx_exit.c arch/x86/svm/svm_exit.c arch/x86/guest/exit.c arch/x86/guest/io.c arch/x86/guest/msr.c \
          kernel/guest_mem.c kernel/io_bus.c kernel/timer.c \
          drivers/virt/lapic.c drivers/virt/lapic_timer.c drivers/virt/virtio_mmio.c \
          drivers/virt/uart.c
 # What aligns a loop is executed on the way into it.
 FAST := -O2 -falign-functions=1 -falign-loops=1 $(if $(IS_CLANG),,-finline-small-functions -falign-jumps=1 -falign-labels=1)
-$(WARM_C:%.c=$(KERNEL_BUILD)/%.o): FILE_FLAGS := $(FAST)
-$(HOT_C:%.c=$(KERNEL_BUILD)/%.o): FILE_FLAGS := $(FAST) -fno-stack-protector
+$(addprefix $(KERNEL_BUILD)/,$(WARM_C:%.c=%.o) $(HOT_C:%.c=%.o)): FILE_FLAGS := $(FAST)
+
+# What walks a guest's tables, decodes its instructions, follows its rings and reads images has a canary wherever a
+# local variable has an address; elsewhere one is where there is an array of characters, and none on the path of
+# every exit, where it costs seven instructions a function.
+PARSER_C := $(addprefix arch/x86/guest/,access.c decode.c elf.c emulate.c gva.c mmio.c $(notdir $(wildcard arch/x86/guest/boot*.c))) \
+            drivers/virt/virtqueue.c drivers/virt/virtio.c drivers/net/offload.c
+CANARY := -fstack-protector
+$(PARSER_C:%.c=$(KERNEL_BUILD)/%.o): CANARY := -fstack-protector-strong
+$(HOT_C:%.c=$(KERNEL_BUILD)/%.o): CANARY := -fno-stack-protector
 
 # A frame costs every exit three instructions. Backtraces do with the entry stub's: whom these call returns into them.
 $(KERNEL_BUILD)/arch/x86/vmx/vmx_exit.o $(KERNEL_BUILD)/arch/x86/svm/svm_exit.o: FILE_FLAGS += -fomit-frame-pointer
 
 $(KERNEL_BUILD)/%.o: %.c $(KERNEL_BUILD)/flags
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(KERNEL_CFLAGS) $(FILE_FLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(KERNEL_CFLAGS) $(FILE_FLAGS) $(CANARY) -MMD -MP -c $< -o $@
 
 $(KERNEL_BUILD)/%.asm.o: %.asm build/asm_offsets.inc $(KERNEL_BUILD)/flags
 	@mkdir -p $(@D)
@@ -75,7 +87,7 @@ build/asm_offsets.inc: arch/x86/asm_offsets.c $(KERNEL_BUILD)/flags
 	$(Q)mv $@.new $@
 
 # A change of compiler or flags rebuilds everything.
-KERNEL_FLAGS = $(CC) $(KERNEL_CFLAGS) $(FAST) $(WARM_C) $(HOT_C)
+KERNEL_FLAGS = $(CC) $(KERNEL_CFLAGS) $(SMALL) $(FAST) $(CANARY) $(WARM_C) $(HOT_C) $(PARSER_C)
 $(KERNEL_BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(KERNEL_FLAGS)' | cmp -s - $@ || echo '$(KERNEL_FLAGS)' > $@
