@@ -86,26 +86,32 @@ static const struct opcode one_byte_map[256] = {
     PAIR(0xfe, GROUP_4_5, GROUP),
 };
 
-/* After 0F. */
-static const struct opcode two_byte_map[256] = {
-    [0xa3] = {OP_BT,  TO_MEM | REG},
-    [0xab] = {OP_BTS, TO_MEM | REG},
-    PAIR(0xb0, OP_CMPXCHG, TO_MEM | REG),
-    [0xb3] = {OP_BTR, TO_MEM | REG},
-    [0xb6] = {OP_MOV, REG | MEM8},
-    [0xb7] = {OP_MOV, REG | MEM16},
-    [0xba] = {GROUP_8, GROUP | IMM8},
-    [0xbb] = {OP_BTC, TO_MEM | REG},
-    [0xbe] = {OP_MOVSX, REG | MEM8},
-    [0xbf] = {OP_MOVSX, REG | MEM16},
-    PAIR(0xc0, OP_XADD, TO_MEM | REG),
-    [0xc3] = {OP_MOV, TO_MEM | REG | WIDE | NO_REPEAT},
+/* After 0F, from the first one that we know to the last. */
+#define TWO_BYTE_FIRST  0xa3
+static const struct opcode two_byte_map[] = {
+#define AT(byte) [(byte) - TWO_BYTE_FIRST]
+    AT(0xa3) = {OP_BT,  TO_MEM | REG},
+    AT(0xab) = {OP_BTS, TO_MEM | REG},
+    AT(0xb0) = {OP_CMPXCHG, TO_MEM | REG | BYTE},
+    AT(0xb1) = {OP_CMPXCHG, TO_MEM | REG},
+    AT(0xb3) = {OP_BTR, TO_MEM | REG},
+    AT(0xb6) = {OP_MOV, REG | MEM8},
+    AT(0xb7) = {OP_MOV, REG | MEM16},
+    AT(0xba) = {GROUP_8, GROUP | IMM8},
+    AT(0xbb) = {OP_BTC, TO_MEM | REG},
+    AT(0xbe) = {OP_MOVSX, REG | MEM8},
+    AT(0xbf) = {OP_MOVSX, REG | MEM16},
+    AT(0xc0) = {OP_XADD, TO_MEM | REG | BYTE},
+    AT(0xc1) = {OP_XADD, TO_MEM | REG},
+    AT(0xc3) = {OP_MOV, TO_MEM | REG | WIDE | NO_REPEAT},
+#undef AT
 };
 
-/* After 0F 38. */
-static const struct opcode three_byte_map[256] = {
-    [0xf0] = {OP_MOVBE, REG | NO_REPEAT},
-    [0xf1] = {OP_MOVBE, TO_MEM | REG | NO_REPEAT},
+/* After 0F 38, likewise. */
+#define THREE_BYTE_FIRST 0xf0
+static const struct opcode three_byte_map[] = {
+    {OP_MOVBE, REG | NO_REPEAT},
+    {OP_MOVBE, TO_MEM | REG | NO_REPEAT},
 };
 
 /* clang-format on */
@@ -172,26 +178,34 @@ static uint64_t fetch_number(struct decoder *d, unsigned width)
 }
 
 /* clang-format off */
-#define SEGMENT_PREFIX(segment) {PREFIX_SEGMENT, ((segment) + 1) << PREFIX_SEGMENT_SHIFT}
-#define REPEAT_PREFIX(repeat)   {PREFIX_REPEAT, (repeat) << PREFIX_REPEAT_SHIFT}
+#define SEGMENT_PREFIX(segment) PREFIX_SEGMENT, ((segment) + 1) << PREFIX_SEGMENT_SHIFT
+#define REPEAT_PREFIX(repeat)   PREFIX_REPEAT, (repeat) << PREFIX_REPEAT_SHIFT
 /* clang-format on */
 
-static const struct {
-    uint16_t kind; /* 0: not a prefix */
-    uint16_t value;
-} prefix_map[256] = {
-    [0x26] = SEGMENT_PREFIX(SEG_ES),
-    [0x2e] = SEGMENT_PREFIX(SEG_CS),
-    [0x36] = SEGMENT_PREFIX(SEG_SS),
-    [0x3e] = SEGMENT_PREFIX(SEG_DS),
-    [0x64] = SEGMENT_PREFIX(SEG_FS),
-    [0x65] = SEGMENT_PREFIX(SEG_GS),
-    [0x66] = {PREFIX_OPERAND_SIZE, PREFIX_OPERAND_SIZE},
-    [0x67] = {PREFIX_ADDRESS_SIZE, PREFIX_ADDRESS_SIZE},
-    [0xf0] = {PREFIX_LOCK, PREFIX_LOCK},
-    [0xf2] = REPEAT_PREFIX(REPEAT_WHILE_NOT_EQUAL),
-    [0xf3] = REPEAT_PREFIX(REPEAT_WHILE_EQUAL),
+static const struct prefix {
+    uint8_t byte;
+    uint16_t kind, value;
+} prefixes[] = {
+    {0x26, SEGMENT_PREFIX(SEG_ES)},
+    {0x2e, SEGMENT_PREFIX(SEG_CS)},
+    {0x36, SEGMENT_PREFIX(SEG_SS)},
+    {0x3e, SEGMENT_PREFIX(SEG_DS)},
+    {0x64, SEGMENT_PREFIX(SEG_FS)},
+    {0x65, SEGMENT_PREFIX(SEG_GS)},
+    {0x66, PREFIX_OPERAND_SIZE, PREFIX_OPERAND_SIZE},
+    {0x67, PREFIX_ADDRESS_SIZE, PREFIX_ADDRESS_SIZE},
+    {0xf0, PREFIX_LOCK, PREFIX_LOCK},
+    {0xf2, REPEAT_PREFIX(REPEAT_WHILE_NOT_EQUAL)},
+    {0xf3, REPEAT_PREFIX(REPEAT_WHILE_EQUAL)},
 };
+
+static const struct prefix *find_prefix(uint8_t byte)
+{
+    for (const struct prefix *p = prefixes; p < prefixes + ARRAY_SIZE(prefixes); p++)
+        if (p->byte == byte)
+            return p;
+    return NULL;
+}
 
 /* In 64-bit mode the overrides of the four old segments are null prefixes. */
 static bool is_null_prefix(const struct decoder *d, uint8_t byte)
@@ -207,17 +221,27 @@ static uint8_t fetch_prefixes(struct decoder *d)
 {
     for (;;) {
         uint8_t byte = fetch_byte(d);
+        const struct prefix *prefix;
 
         if (d->mode == DECODE_64 && (byte & 0xf0) == 0x40) {
             d->prefixes = (d->prefixes & ~PREFIX_REX) | byte;
             continue;
         }
-        if (prefix_map[byte].kind == 0)
+        prefix = find_prefix(byte);
+        if (!prefix)
             return byte;
         d->prefixes &= ~PREFIX_REX;
         if (!is_null_prefix(d, byte))
-            d->prefixes = (d->prefixes & ~prefix_map[byte].kind) | prefix_map[byte].value;
+            d->prefixes = (d->prefixes & ~prefix->kind) | prefix->value;
     }
+}
+
+/* What is in no map is not an instruction that we emulate. */
+static const struct opcode *look_up(const struct opcode *map, unsigned count, unsigned index)
+{
+    static const struct opcode unknown;
+
+    return index < count ? &map[index] : &unknown;
 }
 
 static const struct opcode *fetch_opcode(struct decoder *d)
@@ -228,8 +252,8 @@ static const struct opcode *fetch_opcode(struct decoder *d)
         return &one_byte_map[byte];
     byte = fetch_byte(d);
     if (byte != 0x38)
-        return &two_byte_map[byte];
-    return &three_byte_map[fetch_byte(d)];
+        return look_up(two_byte_map, ARRAY_SIZE(two_byte_map), byte - TWO_BYTE_FIRST);
+    return look_up(three_byte_map, ARRAY_SIZE(three_byte_map), fetch_byte(d) - THREE_BYTE_FIRST);
 }
 
 static void fetch_modrm(struct decoder *d)
