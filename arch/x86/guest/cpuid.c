@@ -17,7 +17,6 @@ struct policy_row {
     bool has_subleaves;
     uint32_t subleaf;
     uint32_t pass[4]; /* EAX, EBX, ECX, EDX: bits of the host that the guest sees */
-    const char *reason;
 };
 
 /* Leaf 1: no DTES64 MONITOR DS-CPL VMX SMX EIST TM2 CNXT-ID SDBG xTPR PDCM DCA; no MCE MCA DS ACPI SS HTT TM PBE. */
@@ -42,36 +41,36 @@ struct policy_row {
 #define XCR0_KNOWN     0xe7u                         /* x87 SSE AVX, and the three parts of AVX-512 */
 
 static const struct policy_row rows[] = {
-    {0x00, false, 0, {0, ALL, ALL, ALL}, "vendor; the highest leaf is ours"},
-    {0x01, false, 0, {ALL, 0x0000ffff, LEAF1_ECX, LEAF1_EDX}, "features that need no more than we virtualize"},
-    {0x02, false, 0, {ALL, ALL, ALL, ALL}, "cache descriptors are harmless"},
-    {0x04, true, 0, {0x03ffffffu & ~0x03ffc000u, ALL, ALL, ALL}, "caches; sharing is left out: a vCPU is a core"},
-    {0x04, true, 1, {0x00003fff, ALL, ALL, ALL}, "likewise"},
-    {0x04, true, 2, {0x00003fff, ALL, ALL, ALL}, "likewise"},
-    {0x04, true, 3, {0x00003fff, ALL, ALL, ALL}, "likewise"},
-    {0x06, false, 0, {1u << 2, 0, 0, 0}, "ARAT: our APIC timer never stops; no thermal or power control"},
-    {0x07, true, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, "no SGX RTM MPX PT RDT; speculation control MSRs are not given yet"},
-    {0x0b, true, 0, {0, 0, 0, 0}, "topology: filled in"},
-    {0x0b, true, 1, {0, 0, 0, 0}, "topology: filled in"},
-    {0x0b, true, 2, {0, 0, 0, 0}, "topology: the end"},
-    {0x0d, true, 0, {XCR0_KNOWN, 0, 0, 0}, "state components that a plain XSAVE area holds"},
-    {0x0d, true, 1, {XSAVE_FEATURES, 0, 0, 0}, "no supervisor state"},
-    {0x0d, true, 2, {ALL, ALL, ALL, 0}, "AVX: size and offset"},
-    {0x0d, true, 5, {ALL, ALL, ALL, 0}, "AVX-512 opmask"},
-    {0x0d, true, 6, {ALL, ALL, ALL, 0}, "AVX-512 upper halves"},
-    {0x0d, true, 7, {ALL, ALL, ALL, 0}, "AVX-512 upper registers"},
-    {0x40000000, false, 0, {0, 0, 0, 0}, "KVM's signature, so that stock kernels use its clock: filled in"},
-    {0x40000001, false, 0, {0, 0, 0, 0}, "KVM's features: filled in"},
-    {0x40000100, false, 0, {0, 0, 0, 0}, "our own signature: filled in"},
-    {0x80000000, false, 0, {0, 0, 0, 0}, "the highest leaf is ours"},
-    {0x80000001, false, 0, {ALL, 0, LEAF81_ECX, LEAF81_EDX}, "features that need no more than we virtualize"},
-    {0x80000002, false, 0, {ALL, ALL, ALL, ALL}, "brand string"},
-    {0x80000003, false, 0, {ALL, ALL, ALL, ALL}, "brand string"},
-    {0x80000004, false, 0, {ALL, ALL, ALL, ALL}, "brand string"},
-    {0x80000005, false, 0, {ALL, ALL, ALL, ALL}, "L1 and its TLBs are harmless"},
-    {0x80000006, false, 0, {ALL, ALL, ALL, ALL}, "L2, L3, likewise"},
-    {0x80000007, false, 0, {0, 0, 0, 1u << 8}, "the TSC is invariant, or we would not run by it"},
-    {0x80000008, false, 0, {0xffff, 0, 0, 0}, "address sizes; the number of cores is filled in"},
+    {0x00, false, 0, {0, ALL, ALL, ALL}}, /* vendor; the highest leaf is ours */
+    {0x01, false, 0, {ALL, 0x0000ffff, LEAF1_ECX, LEAF1_EDX}}, /* features that need no more than we virtualize */
+    {0x02, false, 0, {ALL, ALL, ALL, ALL}}, /* cache descriptors are harmless */
+    {0x04, true, 0, {0x03ffffffu & ~0x03ffc000u, ALL, ALL, ALL}}, /* caches; sharing is left out: a vCPU is a core */
+    {0x04, true, 1, {0x00003fff, ALL, ALL, ALL}}, /* likewise */
+    {0x04, true, 2, {0x00003fff, ALL, ALL, ALL}}, /* likewise */
+    {0x04, true, 3, {0x00003fff, ALL, ALL, ALL}}, /* likewise */
+    {0x06, false, 0, {1u << 2, 0, 0, 0}}, /* ARAT: our APIC timer never stops; no thermal or power control */
+    {0x07, true, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}}, /* no SGX RTM MPX PT RDT; speculation control MSRs are not given yet */
+    {0x0b, true, 0, {0, 0, 0, 0}}, /* topology: filled in */
+    {0x0b, true, 1, {0, 0, 0, 0}}, /* topology: filled in */
+    {0x0b, true, 2, {0, 0, 0, 0}}, /* topology: the end */
+    {0x0d, true, 0, {XCR0_KNOWN, 0, 0, 0}}, /* state components that a plain XSAVE area holds */
+    {0x0d, true, 1, {XSAVE_FEATURES, 0, 0, 0}}, /* no supervisor state */
+    {0x0d, true, 2, {ALL, ALL, ALL, 0}}, /* AVX: size and offset */
+    {0x0d, true, 5, {ALL, ALL, ALL, 0}}, /* AVX-512 opmask */
+    {0x0d, true, 6, {ALL, ALL, ALL, 0}}, /* AVX-512 upper halves */
+    {0x0d, true, 7, {ALL, ALL, ALL, 0}}, /* AVX-512 upper registers */
+    {0x40000000, false, 0, {0, 0, 0, 0}}, /* KVM's signature, so that stock kernels use its clock: filled in */
+    {0x40000001, false, 0, {0, 0, 0, 0}}, /* KVM's features: filled in */
+    {0x40000100, false, 0, {0, 0, 0, 0}}, /* our own signature: filled in */
+    {0x80000000, false, 0, {0, 0, 0, 0}}, /* the highest leaf is ours */
+    {0x80000001, false, 0, {ALL, 0, LEAF81_ECX, LEAF81_EDX}}, /* features that need no more than we virtualize */
+    {0x80000002, false, 0, {ALL, ALL, ALL, ALL}}, /* brand string */
+    {0x80000003, false, 0, {ALL, ALL, ALL, ALL}}, /* brand string */
+    {0x80000004, false, 0, {ALL, ALL, ALL, ALL}}, /* brand string */
+    {0x80000005, false, 0, {ALL, ALL, ALL, ALL}}, /* L1 and its TLBs are harmless */
+    {0x80000006, false, 0, {ALL, ALL, ALL, ALL}}, /* L2, L3, likewise */
+    {0x80000007, false, 0, {0, 0, 0, 1u << 8}}, /* the TSC is invariant, or we would not run by it */
+    {0x80000008, false, 0, {0xffff, 0, 0, 0}}, /* address sizes; the number of cores is filled in */
 };
 
 #define BASIC_LAST 0x0du
@@ -103,17 +102,16 @@ static struct cpuid_result host_answer(const struct policy_row *row)
 static const struct kvm_feature {
     uint8_t bit;
     bool needs_vcpus; /* several, or there is nobody to be spared */
-    const char *reason;
 } kvm_features[] = {
-    {0, false, "clock at its old MSRs, for old kernels"},
-    {1, false, "no delay after port I/O: our ports are never slow"},
-    {3, false, "clock at its new MSRs"},
-    {5, false, "steal time: what other VMs took is not the guest's own load"},
-    {7, true, "unhalt: who waits for a spin lock sleeps, and is kicked"},
-    {9, true, "TLB flush: a vCPU that does not run is not interrupted for it"},
-    {11, true, "send IPI: one exit for many targets"},
-    {13, true, "yield: to a vCPU that was preempted while others wait for it"},
-    {24, false, "clock stable: the vCPUs' TSCs agree"},
+    {0, false}, /* clock at its old MSRs, for old kernels */
+    {1, false}, /* no delay after port I/O: our ports are never slow */
+    {3, false}, /* clock at its new MSRs */
+    {5, false}, /* steal time: what other VMs took is not the guest's own load */
+    {7, true}, /* unhalt: who waits for a spin lock sleeps, and is kicked */
+    {9, true}, /* TLB flush: a vCPU that does not run is not interrupted for it */
+    {11, true}, /* send IPI: one exit for many targets */
+    {13, true}, /* yield: to a vCPU that was preempted while others wait for it */
+    {24, false}, /* clock stable: the vCPUs' TSCs agree */
 };
 
 #define KVM_FEATURE_PV_EOI   (1u << 6)

@@ -264,46 +264,46 @@ static bool write_pat(struct vcpu *vcpu, uint32_t index, uint64_t value)
 #define PASS_SYSCALL (MSR_PASS_READ | MSR_PASS_WRITE_IF_SWITCHED)
 
 static const struct msr_row rows[] = {
-    {ONE(0x00), 0, msr_read_zero, msr_write_nothing, "P5_MC_ADDR", "ancient kernels read it"},
-    {ONE(0x01), 0, msr_read_zero, msr_write_nothing, "P5_MC_TYPE", "likewise"},
-    {ONE(MSR_IA32_TIME_STAMP_COUNTER), MSR_PASS_READ, read_tsc, write_tsc, "IA32_TIME_STAMP_COUNTER", "offset by the engine"},
-    {ONE(MSR_KVM_WALL_CLOCK), 0, NULL, pvclock_write_wall_clock, "KVM_WALL_CLOCK", "old number of the clock"},
-    {ONE(MSR_KVM_SYSTEM_TIME), 0, NULL, pvclock_write_system_time, "KVM_SYSTEM_TIME", "likewise"},
-    {ONE(MSR_IA32_PLATFORM_ID), 0, msr_read_zero, NULL, "IA32_PLATFORM_ID", "for microcode loaders"},
-    {ONE(MSR_IA32_APIC_BASE), 0, read_apic_base, write_apic_base, "IA32_APIC_BASE", "the virtual APIC's mode"},
-    {ONE(MSR_IA32_FEATURE_CONTROL), 0, read_constant, NULL, "IA32_FEATURE_CONTROL", "locked: no VMX in a guest"},
-    {ONE(MSR_IA32_TSC_ADJUST), 0, read_tsc_adjust, write_tsc_adjust, "IA32_TSC_ADJUST", "moves the TSC offset"},
-    {ONE(MSR_IA32_BIOS_UPDT_TRIG), 0, NULL, msr_write_nothing, "IA32_BIOS_UPDT_TRIG", "microcode is the host's"},
-    {ONE(MSR_IA32_BIOS_SIGN_ID), 0, read_constant, msr_write_nothing, "IA32_BIOS_SIGN_ID", "microcode is the host's"},
-    {ONE(MSR_IA32_MTRRCAP), 0, read_constant, NULL, "IA32_MTRRCAP", "Linux has no PAT without MTRRs"},
-    {ONE(MSR_IA32_SYSENTER_CS), MSR_PASS, NULL, NULL, "IA32_SYSENTER_CS", "switched by the engine"},
-    {ONE(MSR_IA32_SYSENTER_ESP), MSR_PASS, NULL, NULL, "IA32_SYSENTER_ESP", "switched by the engine"},
-    {ONE(MSR_IA32_SYSENTER_EIP), MSR_PASS, NULL, NULL, "IA32_SYSENTER_EIP", "switched by the engine"},
-    {ONE(MSR_IA32_MCG_CAP), 0, msr_read_zero, NULL, "IA32_MCG_CAP", "no banks: machine checks are the host's"},
-    {ONE(MSR_IA32_MCG_STATUS), 0, msr_read_zero, msr_write_zero_only, "IA32_MCG_STATUS", "likewise"},
-    {ONE(MSR_IA32_PERF_STATUS), 0, msr_read_zero, NULL, "IA32_PERF_STATUS", "no frequency control"},
-    {ONE(MSR_IA32_MISC_ENABLE), 0, read_constant, msr_write_nothing, "IA32_MISC_ENABLE", "nothing to switch"},
-    {ONE(MSR_IA32_DEBUGCTL), 0, msr_read_zero, msr_write_zero_only, "IA32_DEBUGCTL", "no branch records"},
-    {MSR_IA32_MTRR_PHYSBASE0, MSR_IA32_MTRR_PHYSMASK7, 0, read_mtrr, write_mtrr, "IA32_MTRR_PHYS*", "remembered"},
-    {MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX4K_F8000, 0, read_mtrr, write_mtrr, "IA32_MTRR_FIX*", "remembered"},
-    {ONE(MSR_IA32_PAT), MSR_PASS, read_pat, write_pat, "IA32_PAT", "switched by the engine"},
-    {ONE(MSR_IA32_MTRR_DEF_TYPE), 0, read_mtrr, write_mtrr, "IA32_MTRR_DEF_TYPE", "remembered"},
-    {ONE(MSR_IA32_TSC_DEADLINE), 0, read_tsc_deadline, write_tsc_deadline, "IA32_TSC_DEADLINE", "the virtual APIC's timer"},
-    {MSR_IA32_X2APIC_FIRST, MSR_IA32_X2APIC_LAST, 0, read_x2apic, write_x2apic, "x2APIC", "the virtual APIC"},
-    {ONE(MSR_KVM_WALL_CLOCK_NEW), 0, NULL, pvclock_write_wall_clock, "KVM_WALL_CLOCK_NEW", "time of day"},
-    {ONE(MSR_KVM_SYSTEM_TIME_NEW), 0, NULL, pvclock_write_system_time, "KVM_SYSTEM_TIME_NEW", "the TSC's rate"},
-    {ONE(MSR_KVM_STEAL_TIME), 0, steal_time_read, steal_time_write, "KVM_STEAL_TIME", "what other VMs took"},
-    {ONE(MSR_KVM_PV_EOI), 0, pv_eoi_read, pv_eoi_write, "KVM_PV_EOI", "spares exits where the CPU ends no interrupts"},
-    {ONE(MSR_IA32_EFER), MSR_PASS, read_efer, write_efer, "IA32_EFER", "switched by the engine"},
-    {ONE(MSR_IA32_STAR), PASS_SYSCALL, NULL, world_msr_write, "IA32_STAR", "the hypervisor has no SYSCALL"},
-    {ONE(MSR_IA32_LSTAR), PASS_SYSCALL, NULL, world_msr_write, "IA32_LSTAR", "likewise"},
-    {ONE(MSR_IA32_CSTAR), PASS_SYSCALL, NULL, world_msr_write, "IA32_CSTAR", "likewise"},
-    {ONE(MSR_IA32_FMASK), PASS_SYSCALL, NULL, world_msr_write, "IA32_FMASK", "likewise"},
-    {ONE(MSR_IA32_FS_BASE), MSR_PASS, NULL, NULL, "IA32_FS_BASE", "switched by the engine"},
-    {ONE(MSR_IA32_GS_BASE), MSR_PASS, NULL, NULL, "IA32_GS_BASE", "switched by the engine"},
-    {ONE(MSR_IA32_KERNEL_GS_BASE), MSR_PASS, NULL, NULL, "IA32_KERNEL_GS_BASE", "the hypervisor has no SWAPGS"},
-    {ONE(MSR_IA32_TSC_AUX), MSR_PASS_READ, NULL, world_msr_write, "IA32_TSC_AUX", "the hypervisor has no RDTSCP"},
-    {ONE(UINT32_MAX), 0, NULL, NULL, "unknown", "stands for all that have no row"},
+    {ONE(0x00), 0, msr_read_zero, msr_write_nothing, "P5_MC_ADDR"}, /* ancient kernels read it */
+    {ONE(0x01), 0, msr_read_zero, msr_write_nothing, "P5_MC_TYPE"}, /* likewise */
+    {ONE(MSR_IA32_TIME_STAMP_COUNTER), MSR_PASS_READ, read_tsc, write_tsc, "IA32_TIME_STAMP_COUNTER"}, /* offset by the engine */
+    {ONE(MSR_KVM_WALL_CLOCK), 0, NULL, pvclock_write_wall_clock, "KVM_WALL_CLOCK"}, /* old number of the clock */
+    {ONE(MSR_KVM_SYSTEM_TIME), 0, NULL, pvclock_write_system_time, "KVM_SYSTEM_TIME"}, /* likewise */
+    {ONE(MSR_IA32_PLATFORM_ID), 0, msr_read_zero, NULL, "IA32_PLATFORM_ID"}, /* for microcode loaders */
+    {ONE(MSR_IA32_APIC_BASE), 0, read_apic_base, write_apic_base, "IA32_APIC_BASE"}, /* the virtual APIC's mode */
+    {ONE(MSR_IA32_FEATURE_CONTROL), 0, read_constant, NULL, "IA32_FEATURE_CONTROL"}, /* locked: no VMX in a guest */
+    {ONE(MSR_IA32_TSC_ADJUST), 0, read_tsc_adjust, write_tsc_adjust, "IA32_TSC_ADJUST"}, /* moves the TSC offset */
+    {ONE(MSR_IA32_BIOS_UPDT_TRIG), 0, NULL, msr_write_nothing, "IA32_BIOS_UPDT_TRIG"}, /* microcode is the host's */
+    {ONE(MSR_IA32_BIOS_SIGN_ID), 0, read_constant, msr_write_nothing, "IA32_BIOS_SIGN_ID"}, /* microcode is the host's */
+    {ONE(MSR_IA32_MTRRCAP), 0, read_constant, NULL, "IA32_MTRRCAP"}, /* Linux has no PAT without MTRRs */
+    {ONE(MSR_IA32_SYSENTER_CS), MSR_PASS, NULL, NULL, "IA32_SYSENTER_CS"}, /* switched by the engine */
+    {ONE(MSR_IA32_SYSENTER_ESP), MSR_PASS, NULL, NULL, "IA32_SYSENTER_ESP"}, /* switched by the engine */
+    {ONE(MSR_IA32_SYSENTER_EIP), MSR_PASS, NULL, NULL, "IA32_SYSENTER_EIP"}, /* switched by the engine */
+    {ONE(MSR_IA32_MCG_CAP), 0, msr_read_zero, NULL, "IA32_MCG_CAP"}, /* no banks: machine checks are the host's */
+    {ONE(MSR_IA32_MCG_STATUS), 0, msr_read_zero, msr_write_zero_only, "IA32_MCG_STATUS"}, /* likewise */
+    {ONE(MSR_IA32_PERF_STATUS), 0, msr_read_zero, NULL, "IA32_PERF_STATUS"}, /* no frequency control */
+    {ONE(MSR_IA32_MISC_ENABLE), 0, read_constant, msr_write_nothing, "IA32_MISC_ENABLE"}, /* nothing to switch */
+    {ONE(MSR_IA32_DEBUGCTL), 0, msr_read_zero, msr_write_zero_only, "IA32_DEBUGCTL"}, /* no branch records */
+    {MSR_IA32_MTRR_PHYSBASE0, MSR_IA32_MTRR_PHYSMASK7, 0, read_mtrr, write_mtrr, "IA32_MTRR_PHYS*"}, /* remembered */
+    {MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX4K_F8000, 0, read_mtrr, write_mtrr, "IA32_MTRR_FIX*"}, /* remembered */
+    {ONE(MSR_IA32_PAT), MSR_PASS, read_pat, write_pat, "IA32_PAT"}, /* switched by the engine */
+    {ONE(MSR_IA32_MTRR_DEF_TYPE), 0, read_mtrr, write_mtrr, "IA32_MTRR_DEF_TYPE"}, /* remembered */
+    {ONE(MSR_IA32_TSC_DEADLINE), 0, read_tsc_deadline, write_tsc_deadline, "IA32_TSC_DEADLINE"}, /* the virtual APIC's timer */
+    {MSR_IA32_X2APIC_FIRST, MSR_IA32_X2APIC_LAST, 0, read_x2apic, write_x2apic, "x2APIC"}, /* the virtual APIC */
+    {ONE(MSR_KVM_WALL_CLOCK_NEW), 0, NULL, pvclock_write_wall_clock, "KVM_WALL_CLOCK_NEW"}, /* time of day */
+    {ONE(MSR_KVM_SYSTEM_TIME_NEW), 0, NULL, pvclock_write_system_time, "KVM_SYSTEM_TIME_NEW"}, /* the TSC's rate */
+    {ONE(MSR_KVM_STEAL_TIME), 0, steal_time_read, steal_time_write, "KVM_STEAL_TIME"}, /* what other VMs took */
+    {ONE(MSR_KVM_PV_EOI), 0, pv_eoi_read, pv_eoi_write, "KVM_PV_EOI"}, /* spares exits where the CPU ends no interrupts */
+    {ONE(MSR_IA32_EFER), MSR_PASS, read_efer, write_efer, "IA32_EFER"}, /* switched by the engine */
+    {ONE(MSR_IA32_STAR), PASS_SYSCALL, NULL, world_msr_write, "IA32_STAR"}, /* the hypervisor has no SYSCALL */
+    {ONE(MSR_IA32_LSTAR), PASS_SYSCALL, NULL, world_msr_write, "IA32_LSTAR"}, /* likewise */
+    {ONE(MSR_IA32_CSTAR), PASS_SYSCALL, NULL, world_msr_write, "IA32_CSTAR"}, /* likewise */
+    {ONE(MSR_IA32_FMASK), PASS_SYSCALL, NULL, world_msr_write, "IA32_FMASK"}, /* likewise */
+    {ONE(MSR_IA32_FS_BASE), MSR_PASS, NULL, NULL, "IA32_FS_BASE"}, /* switched by the engine */
+    {ONE(MSR_IA32_GS_BASE), MSR_PASS, NULL, NULL, "IA32_GS_BASE"}, /* switched by the engine */
+    {ONE(MSR_IA32_KERNEL_GS_BASE), MSR_PASS, NULL, NULL, "IA32_KERNEL_GS_BASE"}, /* the hypervisor has no SWAPGS */
+    {ONE(MSR_IA32_TSC_AUX), MSR_PASS_READ, NULL, world_msr_write, "IA32_TSC_AUX"}, /* the hypervisor has no RDTSCP */
+    {ONE(UINT32_MAX), 0, NULL, NULL, "unknown"}, /* stands for all that have no row */
 };
 
 #define UNKNOWN_ROW (ARRAY_SIZE(rows) - 1)

@@ -20,7 +20,7 @@ struct msr_row {
     /* NULL: #GP. Return false for #GP. */
     bool (*read)(struct vcpu *vcpu, uint32_t index, uint64_t *value);
     bool (*write)(struct vcpu *vcpu, uint32_t index, uint64_t value);
-    const char *name, *reason;
+    const char *name;
 };
 
 /* The table, by ascending index. */

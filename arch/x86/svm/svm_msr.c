@@ -42,14 +42,14 @@ static bool read_de_cfg(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 #define ONE(index) index, index
 
 const struct msr_row svm_msr_rows[SVM_MSR_ROWS] = {
-    {MSR_PERF_CTL0, MSR_PERF_CTR3, 0, msr_read_zero, msr_write_nothing, "PERF_CTL*, PERF_CTR*", "no counters; CPUID cannot say so"},
-    {ONE(MSR_SYSCFG), 0, msr_read_zero, msr_write_nothing, "SYSCFG", "no memory encryption, no MTRR extensions"},
-    {ONE(MSR_HWCR), 0, msr_read_zero, msr_write_nothing, "HWCR", "the host's; nothing to switch"},
-    {ONE(MSR_NB_CFG), 0, msr_read_zero, msr_write_nothing, "NB_CFG", "likewise"},
-    {ONE(MSR_PATCH_LOADER), 0, NULL, msr_write_nothing, "PATCH_LOADER", "microcode is the host's"},
-    {ONE(MSR_INT_PENDING), 0, msr_read_zero, msr_write_nothing, "INT_PENDING", "no C1E"},
-    {ONE(MSR_VM_CR), 0, read_vm_cr, NULL, "VM_CR", "locked off: no AMD-V in a guest"},
-    {ONE(MSR_OSVW_LENGTH), 0, msr_read_zero, NULL, "OSVW_ID_LENGTH", "no errata to work around"},
-    {ONE(MSR_OSVW_STATUS), 0, msr_read_zero, NULL, "OSVW_STATUS", "likewise"},
-    {ONE(MSR_DE_CFG), 0, read_de_cfg, msr_write_nothing, "DE_CFG", "LFENCE serializes"},
+    {MSR_PERF_CTL0, MSR_PERF_CTR3, 0, msr_read_zero, msr_write_nothing, "PERF_CTL*, PERF_CTR*"}, /* none; CPUID cannot say so */
+    {ONE(MSR_SYSCFG), 0, msr_read_zero, msr_write_nothing, "SYSCFG"}, /* no memory encryption, no MTRR extensions */
+    {ONE(MSR_HWCR), 0, msr_read_zero, msr_write_nothing, "HWCR"}, /* the host's; nothing to switch */
+    {ONE(MSR_NB_CFG), 0, msr_read_zero, msr_write_nothing, "NB_CFG"}, /* likewise */
+    {ONE(MSR_PATCH_LOADER), 0, NULL, msr_write_nothing, "PATCH_LOADER"}, /* microcode is the host's */
+    {ONE(MSR_INT_PENDING), 0, msr_read_zero, msr_write_nothing, "INT_PENDING"}, /* no C1E */
+    {ONE(MSR_VM_CR), 0, read_vm_cr, NULL, "VM_CR"}, /* locked off: no AMD-V in a guest */
+    {ONE(MSR_OSVW_LENGTH), 0, msr_read_zero, NULL, "OSVW_ID_LENGTH"}, /* no errata to work around */
+    {ONE(MSR_OSVW_STATUS), 0, msr_read_zero, NULL, "OSVW_STATUS"}, /* likewise */
+    {ONE(MSR_DE_CFG), 0, read_de_cfg, msr_write_nothing, "DE_CFG"}, /* LFENCE serializes */
 };
