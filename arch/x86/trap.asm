@@ -7,12 +7,12 @@
 %include "build/asm_offsets.inc"
 
 %macro STUB 1
-  %if (%1 < 32) && ((1 << %1) & ERROR_CODE_MASK)
-  %else
-    push qword 0                        ; where the CPU pushes no error code
-  %endif
     push strict byte %1 - (%1 >> 7 << 8)
-    jmp trap_common
+  %if (%1 < 32) && ((1 << %1) & ERROR_CODE_MASK)
+    jmp strict near trap_common
+  %else
+    jmp strict near trap_without_code
+  %endif
     times TRAP_STUB_BYTES * (%1 + 1) - ($ - trap_stubs) int3
 %endmacro
 
@@ -30,6 +30,9 @@ trap_stubs:
   %assign vector vector + 1
 %endrep
 
+trap_without_code:
+    push qword [rsp]
+    mov qword [rsp + 8], 0
 trap_common:
     and qword [rsp], 0xff
     push rax

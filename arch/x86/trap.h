@@ -12,7 +12,7 @@ struct trap_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-#define TRAP_STUB_BYTES 9u /* each vector's entry */
+#define TRAP_STUB_BYTES 7u /* each vector's entry */
 
 /* The vectors that we use; everything else is counted as spurious. */
 enum host_vector {
