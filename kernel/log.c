@@ -35,9 +35,12 @@ void log_line(enum log_level level, const char *module, const char *format, ...)
 {
     static const char *const marks[] = {[LOG_ERROR] = "error: ", [LOG_WARN] = "warning: "};
     char line[LINE_BYTES];
-    size_t n = put_heading(line, module);
     va_list args;
+    size_t n;
 
+    if (level > log_level)
+        return;
+    n = put_heading(line, module);
     if (level <= LOG_WARN)
         n += format_text(line + n, sizeof line - n, "%s", marks[level]);
     va_start(args, format);

@@ -12,20 +12,16 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 extern enum log_level log_level;
 
+/* Nothing, if log_level is for graver ones only. */
 PRINTF_LIKE(3, 4) void log_line(enum log_level level, const char *module, const char *format, ...);
 
 /* An event line for machines: "rm: event=vm-start vm=web". No time stamp; the format is an interface. */
 PRINTF_LIKE(1, 2) void log_event(const char *format, ...);
 
-#define log_at(level, module, ...)                                                                 \
-    do {                                                                                           \
-        if ((level) <= log_level)                                                                  \
-            log_line(level, module, __VA_ARGS__);                                                  \
-    } while (0)
-#define log_error(module, ...) log_at(LOG_ERROR, module, __VA_ARGS__)
-#define log_warn(module, ...)  log_at(LOG_WARN, module, __VA_ARGS__)
-#define log_info(module, ...)  log_at(LOG_INFO, module, __VA_ARGS__)
-#define log_debug(module, ...) log_at(LOG_DEBUG, module, __VA_ARGS__)
+#define log_error(module, ...) log_line(LOG_ERROR, module, __VA_ARGS__)
+#define log_warn(module, ...)  log_line(LOG_WARN, module, __VA_ARGS__)
+#define log_info(module, ...)  log_line(LOG_INFO, module, __VA_ARGS__)
+#define log_debug(module, ...) log_line(LOG_DEBUG, module, __VA_ARGS__)
 
 /*
  * For lines that a guest can cause. Each VM may have LOG_GUEST_LINES of them, then there is silence: a VM that says
