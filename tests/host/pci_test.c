@@ -155,7 +155,7 @@ static int set_up_memory(void **state)
     (void)state;
     page_init();
     heap_init();
-    return page_add_range(HPA(GIB(1)), MIB(1));
+    return 0;
 }
 
 static const struct pci_function *find(unsigned bus, unsigned device, unsigned function)
@@ -167,6 +167,18 @@ static const struct pci_function *find(unsigned bus, unsigned device, unsigned f
 }
 
 /* --- finding --- */
+
+/* The first test: from here on there is memory. */
+static void no_memory_is_said(void **state)
+{
+    (void)state;
+    add(0, 3, 0, 0x0200);
+    pci_scan();
+    assert_int_equal(pci_count(), 0);
+    assert_null(pci_find(at(0, 3, 0)));
+    assert_int_equal(fake_log_count, 2);
+    assert_int_equal(page_add_range(HPA(GIB(1)), MIB(1)), 0);
+}
 
 static void functions_are_found_across_bridges(void **state)
 {
@@ -561,6 +573,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
     const struct CMUnitTest tests[] = {
+        TEST(no_memory_is_said),
         TEST(functions_are_found_across_bridges),
         TEST(segments_are_told_apart),
         TEST(bridges_that_lead_back_are_not_followed),
