@@ -12,6 +12,7 @@
 #define RECORD_BYTES 8u
 #define RING         16u
 #define ROOM         64u
+#define PIECE_BYTES  (16 * PAGE_SIZE) /* what is seen to at once */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,12 +30,13 @@ static bool has_room(void *context)
     return room > 0;
 }
 
-static void release(void *context, gpa_t address, uint64_t size)
+static uint64_t release(void *context, gpa_t address, uint64_t size)
 {
-    (void)context, (void)address, (void)size;
+    (void)context, (void)address;
     if (room-- == 0)
         abort();
     is_dirty = true;
+    return MIN(size, PIECE_BYTES);
 }
 
 static int restore(void *context, gpa_t address)
