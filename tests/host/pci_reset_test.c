@@ -7,7 +7,9 @@
 #include "drivers/host/pci_config.h"
 #include "drivers/host/pci_reset.h"
 #include "drivers/pci_regs.h"
+#include "kernel/heap.h"
 #include "kernel/lib/bytes.h"
+#include "kernel/page.h"
 #include <errno.h>
 
 #define BAR     0xfebc0000u
@@ -143,6 +145,14 @@ static int set_up(void **state)
     return 0;
 }
 
+static int set_up_memory(void **state)
+{
+    (void)state;
+    page_init();
+    heap_init();
+    return page_add_range(HPA(GIB(1)), MIB(1));
+}
+
 static int reset_first(void)
 {
     pci_scan();
@@ -237,5 +247,5 @@ int main(void)
         TEST(nobody_is_reset_with_it),     TEST(its_power_state_if_that_resets),
         TEST(one_that_takes_its_time),     TEST(one_that_does_not_come_back),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up_memory, NULL);
 }
