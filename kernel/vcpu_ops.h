@@ -51,6 +51,8 @@ struct vcpu_ops {
     const char *name;
     /* run() switches STAR, LSTAR, CSTAR, FMASK and KERNEL_GS_BASE; else they stay in the CPU while the vCPU has it. */
     bool switches_syscall_msrs;
+    /* PAE paging is from the four VCPU_PDPTE registers; else from memory, at each walk, where no write of CR0 or CR4 looks. */
+    bool keeps_pdptes;
     /* Registers that only CPUs with this engine have, by ascending index; arch/x86/guest/msr.c has those of all. */
     const struct msr_row *msrs;
     unsigned msr_count;

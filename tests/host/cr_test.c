@@ -177,6 +177,24 @@ static void test_a_reserved_bit_in_any_entry_loads_none(void **state)
         }
 }
 
+/* APM 2, "Legacy PAE Mode": with nested paging, illegal entries are found by the walk that uses them. */
+static void test_an_engine_that_keeps_no_entries_does_not_look_at_them(void **state)
+{
+    const struct vcpu_ops *engine = vcpu_ops;
+    struct vcpu_ops walks = *engine;
+
+    (void)state;
+    walks.keeps_pdptes = false;
+    vcpu_ops = &walks;
+    f.registers[VCPU_CR4] = CR4_PAE;
+    set_pdpte(0, 0x1000 | PDPTE_P | BIT(5));
+    assert_written(0, CR0_PE | CR0_PG);
+    assert_written(4, CR4_PAE | CR4_PGE);
+    assert_true(cr_load_cr3(vcpu, PDPT_AT));
+    assert_int_equal(f.registers[VCPU_PDPTE0], UNTOUCHED);
+    vcpu_ops = engine;
+}
+
 static void test_entries_outside_of_ram(void **state)
 {
     (void)state;
@@ -404,6 +422,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pae_paging_loads_the_four_entries, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_reserved_bit_in_any_entry_loads_none, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_an_engine_that_keeps_no_entries_does_not_look_at_them, setup, teardown),
         cmocka_unit_test_setup_teardown(test_entries_outside_of_ram, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_bits_that_load_the_entries, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cr4_has_what_cpuid_announces, setup, teardown),

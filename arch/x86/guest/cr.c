@@ -71,7 +71,7 @@ uint64_t cr4_guest_owned(const struct vcpu *vcpu)
     return cr4_allowed(vcpu) & ~(CR4_FOLLOWED | CR4_MCE);
 }
 
-/* --- PAE paging without long mode: the CPU holds the four entries, and an engine loads them --- */
+/* --- PAE paging without long mode: where the CPU holds the four entries, an engine loads them --- */
 
 #define PDPTES         4
 #define PDPTE_RESERVED (PTE_RW | PTE_US | PTE_A | PTE_D | PTE_PS | PTE_G)
@@ -107,7 +107,7 @@ static bool load_pdptes(struct vcpu *vcpu)
 
 static bool uses_pdptes(uint64_t cr0, uint64_t cr4, uint64_t efer)
 {
-    return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA);
+    return vcpu_ops->keeps_pdptes && (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA);
 }
 
 bool cr_load_cr3(struct vcpu *vcpu, uint64_t value)

@@ -561,6 +561,7 @@ static bool vmx_sync_interrupts(struct vcpu *vcpu)
 
 const struct vcpu_ops vmx_ops = {
     .name = "VT-x with EPT",
+    .keeps_pdptes = true,
     .is_present = vmx_is_present,
     .probe = vmx_probe,
     .cpu_enable = vmx_cpu_enable,

@@ -114,6 +114,7 @@ static unsigned describe(struct vcpu *vcpu, struct named_value *values, unsigned
 }
 
 static const struct vcpu_ops engine = {
+    .keeps_pdptes = true,
     .name = "fake",
     .get = get,
     .set = set,
