@@ -8,7 +8,7 @@ from equivalence import ENGINES, Judgement, compare, read_allowed, run_bare, run
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow]
 ENGINE_OF = {"bochs": ENGINES["vt-x"], "qemu-tcg": ENGINES["amd-v"]}
-OBSERVATIONS_MIN = 4400
+OBSERVATIONS_MIN = 6000
 
 
 def test_a_vm_is_equivalent_to_the_bare_machine(boot):
