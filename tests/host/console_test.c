@@ -363,7 +363,8 @@ static void test_input_is_for_who_was_attached(void **state)
 
 static void test_a_guest_that_comes_back_gets_nothing_of_before(void **state)
 {
-    const struct console_guest guest = {.name = "web", .typed = &web.queue, .receive = receive, .context = &web, .line = lines[WEB]};
+    const struct console_guest guest = {
+        .name = "web", .typed = &web.queue, .receive = receive, .context = &web, .line = lines[WEB]};
 
     (void)state;
     console_attach(WEB);
