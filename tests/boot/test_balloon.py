@@ -5,7 +5,7 @@ go on. What the guest gave back it can have again when that is free."""
 import pytest
 from vms import linux, started, stopped
 
-pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engines(full=["vt-x"]), pytest.mark.slow, pytest.mark.timeout(900)]
 
 SHELL = "\x010"
 PROMPT = r"^(?=rm> )"  # takes nothing: a line that comes above it takes its place
