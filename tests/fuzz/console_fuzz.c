@@ -18,6 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char names[GUESTS][4] = {"web", "db", "rm"};
 static int numbers[GUESTS]; /* 0: it is not there */
+static char *lines[GUESTS]; /* of those that are there; as a VM's memory, gone with it */
+static struct console_typed queues[GUESTS];
 static uint8_t *text, *shown; /* on the heap, where the sanitizer sees what goes beyond */
 static struct terminal terminal;
 static char line[5]; /* the beginning of the one that is being shown */
@@ -59,15 +61,16 @@ static void show(void *context, const uint8_t *bytes, size_t count)
 static void receive(void *context, const uint8_t *bytes, size_t count)
 {
     (void)bytes;
-    if (count == 0 || console_attached() != *(const int *)context)
-        return; /* what was typed before the last change is dropped, or was delivered */
+    if (count == 0 || !*(const int *)context)
+        abort();
 }
 
 static void arrive(unsigned i)
 {
-    struct console_guest guest = {.receive = receive, .context = &numbers[i]};
+    struct console_guest guest = {.typed = &queues[i], .receive = receive, .context = &numbers[i]};
 
     memcpy(guest.name, names[i], sizeof names[i]);
+    guest.line = lines[i] = malloc(CONSOLE_LINE_BYTES);
     numbers[i] = console_add_guest(&guest);
     if (numbers[i] < 1)
         abort();
@@ -98,6 +101,8 @@ static void come_or_go(unsigned i)
     }
     console_flush_guest(numbers[i]);
     console_remove_guest(numbers[i]);
+    free(lines[i]);
+    lines[i] = NULL;
     numbers[i] = 0;
 }
 
