@@ -42,6 +42,7 @@ def test_same_with_interrupts_delivered_by_the_cpu(boot):
     machine.succeed()
 
 
+@pytest.mark.engines(full=["vt-x"])
 def test_shell_and_back(boot):
     machine = boot(POWER_OFF + linux())
     machine.expect(r"GUEST: shell ready")
@@ -56,6 +57,7 @@ def test_shell_and_back(boot):
     machine.succeed()
 
 
+@pytest.mark.engines(full=["vt-x"])
 def test_shell_on_the_virtio_console(boot):
     machine = boot(POWER_OFF + linux(console="hvc0"))
     machine.expect(r"GUEST: shell ready")
@@ -75,6 +77,7 @@ def test_boots_by_pvh(boot):
     machine.succeed()
 
 
+@pytest.mark.engines(full=["vt-x"])
 def test_reboot_is_reported_as_reset(boot):
     machine = boot(POWER_OFF + linux(cmdline="rm.test=reboot"))
     machine.expect(stopped("linux", "reset"))

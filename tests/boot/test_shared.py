@@ -82,6 +82,7 @@ def test_there_is_no_code_in_it(boot):
 
 
 @pytest.mark.slow
+@pytest.mark.engines(full=["vt-x"])
 def test_linux_finds_it(boot):
     """Debian's kernel sees the device, and its user has the memory that a tiny guest has."""
     machine = boot(POWER_OFF + linux(cmdline="rm.test=shared", extra=RING + "\nballoon = true") + share("hold", "hold"), cpus=2, memory=768)

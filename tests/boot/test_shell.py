@@ -102,6 +102,7 @@ def test_a_session(session):
     session.succeed()
 
 
+@pytest.mark.engines(full=["vt-x"])
 def test_what_is_wrong_does_nothing(session):
     for line, answer in WRONG.items():
         say(session, line, answer)
@@ -114,6 +115,7 @@ def test_what_is_wrong_does_nothing(session):
     session.absent(r"event=panic")
 
 
+@pytest.mark.engines(full=["vt-x"])
 def test_looking(session):
     say(session, "help", r"^vm start VM", r"^poweroff")
     say(session, "cpus", r"^ +0 .*yes", r"^ +1 .*yes")
