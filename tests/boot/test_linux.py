@@ -84,6 +84,7 @@ def test_reboot_is_reported_as_reset(boot):
     machine.finish()
 
 
+@pytest.mark.engines(full=["vt-x"])
 def test_a_crashing_neighbour_is_not_noticed(boot):
     machine = boot(POWER_OFF + guest("bad", "crash.elf") + linux(cmdline="rm.test=disk"), cpus=2)
     machine.expect_in_any_order(stopped("bad", "triple-fault"), r"GUEST: all ok", stopped("linux", "shutdown"))

@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TRANSFER_SECONDS = 600  # 8 MiB through BusyBox's nc are 8192 writes
 
 
-@pytest.mark.engines
+@pytest.mark.engines(full=["vt-x"])
 def test_two_guests_ping_and_push_tcp(boot):
     machine = boot(
         POWER_OFF

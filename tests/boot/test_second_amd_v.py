@@ -27,6 +27,7 @@ def test_the_benchmark_measures_everything(boot):
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_linux_with_disk_rng_and_console(boot):
     machine = boot(POWER_OFF + linux(cmdline="rm.test=disk"), **BOCHS_AMD)
     machine.expect(r"GUEST: all ok")

@@ -22,6 +22,7 @@ class BochsWithE1000(Bochs):
 
 @pytest.mark.bochs
 @pytest.mark.slow
+@pytest.mark.full
 def test_an_e1000(boot):
     config = options(unsafe_dma=True) + linux_pc(f"rm.test=pci-net ip=192.168.10.20/24 gateway={HOST}",
                                                  'devices = ["00:02.0"]\nmemory_map = "identity"')
