@@ -63,6 +63,11 @@ struct console_guest {
 };
 
 /*
+ * A guest of this name will be added: it has a number from now on, so that the first of several is not taken for the
+ * only one, whose bytes are shown as they come.
+ */
+void console_expect_guest(const char *name);
+/*
  * Returns the number that Ctrl-A attaches by (1…), or -ENOSPC. A guest whose name had a number gets that again, and
  * who was attached when it was removed is attached again, unless something was typed meanwhile.
  */
@@ -79,7 +84,7 @@ void console_guest_write(int number, const uint8_t *bytes, size_t count);
 void console_attach(int number);
 int console_attached(void);
 /* Who gets what is typed: a guest's number, or CONSOLE_SHELL. As long as nobody has asked for the shell and one guest has
- * ever been there, that guest. */
+ * ever been there or expected, that guest. */
 int console_input_target(void);
 /* The number of the guest of that name, or -ENOENT. */
 int console_find_guest(const char *name);

@@ -8,6 +8,7 @@
 #include "kernel/console_quota.h"
 #include "kernel/console_view.h"
 #include "kernel/lib/errno.h"
+#include "kernel/lib/format.h"
 #include "kernel/lib/string.h"
 
 #define LINE_OVERHEAD (CONSOLE_NAME_BYTES + 8u) /* a prefix, the line's end */
@@ -199,6 +200,16 @@ static int find_number(const char *name)
         if (!sources[i].is_present)
             return i;
     return 0;
+}
+
+void console_expect_guest(const char *name)
+{
+    uint64_t flags = console_enter();
+    int number = find_number(name);
+
+    if (number > 0 && !sources[number].is_present)
+        format_text(sources[number].guest.name, CONSOLE_NAME_BYTES, "%s", name);
+    console_leave(flags);
 }
 
 int console_add_guest(const struct console_guest *guest)

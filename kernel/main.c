@@ -423,10 +423,12 @@ static void read_vm_configs(void)
     set.vms = phys_to_virt(room);
     vm_config_read_boot(&set, &boot);
     for (unsigned i = 0; i < set.count; i++) {
-        if (manager_add(&set.vms[i], &slot) == 0)
-            continue;
-        vm_config_refuse(&set.vms[i], "no memory for it");
-        manager_refused(&set.vms[i]);
+        if (manager_add(&set.vms[i], &slot) != 0) {
+            vm_config_refuse(&set.vms[i], "no memory for it");
+            manager_refused(&set.vms[i]);
+        } else if (!slot->config->refused) {
+            console_expect_guest(slot->config->name);
+        }
     }
     page_free(room, order);
 }

@@ -60,21 +60,6 @@ enum { WEB = 1, DB, MUTE };
 
 static char lines[MUTE + 1][CONSOLE_LINE_BYTES];
 
-static int add_all(void **state)
-{
-    const struct chardev sink = {show, NULL};
-    struct console_guest guest = {.name = "web", .typed = &web.queue, .receive = receive, .context = &web, .line = lines[WEB]};
-
-    (void)state;
-    console_add_sink(&sink);
-    assert_int_equal(console_add_guest(&guest), WEB);
-    guest = (struct console_guest){.name = "db", .typed = &db.queue, .receive = receive, .context = &db, .line = lines[DB]};
-    assert_int_equal(console_add_guest(&guest), DB);
-    guest = (struct console_guest){.name = "mute", .line = lines[MUTE]};
-    assert_int_equal(console_add_guest(&guest), MUTE);
-    return 0;
-}
-
 static void type(const char *text)
 {
     console_input((const uint8_t *)text, strlen(text));
@@ -88,6 +73,26 @@ static void say(int number, const char *text)
 static void log_text(const char *text)
 {
     console_write(text, strlen(text));
+}
+
+static int add_all(void **state)
+{
+    const struct chardev sink = {show, NULL};
+    struct console_guest guest = {.name = "web", .typed = &web.queue, .receive = receive, .context = &web, .line = lines[WEB]};
+
+    (void)state;
+    console_add_sink(&sink);
+    console_expect_guest("web");
+    console_expect_guest("db");
+    assert_int_equal(console_find_guest("db"), -ENOENT);
+    assert_int_equal(console_add_guest(&guest), WEB);
+    say(WEB, "half a line"); /* db is to come: web is not the only one */
+    assert_int_equal(screen_length, 0);
+    guest = (struct console_guest){.name = "db", .typed = &db.queue, .receive = receive, .context = &db, .line = lines[DB]};
+    assert_int_equal(console_add_guest(&guest), DB);
+    guest = (struct console_guest){.name = "mute", .line = lines[MUTE]};
+    assert_int_equal(console_add_guest(&guest), MUTE);
+    return 0;
 }
 
 static int setup(void **state)
