@@ -86,7 +86,9 @@ struct vcpu_ops {
     void (*set_segment)(struct vcpu *vcpu, enum segment_register which, const struct segment *segment);
     void (*get_gdtr)(struct vcpu *vcpu, struct descriptor_table *gdtr);
 
-    /* Can the guest take an interrupt (WINDOW_INTERRUPT) or an NMI at once? */
+    /*
+     * Can the guest take an interrupt (WINDOW_INTERRUPT) or an NMI at once? Not while what was injected waits for its entry.
+     */
     bool (*is_open)(struct vcpu *vcpu, enum event_window window);
     /* Asks for an exit as soon as it can, or no longer. */
     void (*want_window)(struct vcpu *vcpu, enum event_window window, bool wanted);

@@ -1,1 +1,1 @@
-$(eval $(call guest,events,multiboot64))
+$(eval $(call guest,events,smp64))

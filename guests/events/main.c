@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Does the CPU take events as a bare one does? NMIs one at a time, interrupts not in the shadow of STI and not below
- * the task priority, traps behind emulated instructions; and does it read back of CR0 what it wrote? One line a check.
+ * the task priority, all that another CPU sends, traps behind emulated instructions; and does it read back of CR0 what it
+ * wrote? One line a check.
  */
 #include "arch/x86/apic_regs.h"
 #include "arch/x86/regs.h"
 #include "guests/common/guest.h"
+#include "guests/common/smp.h"
 
 #define CODE_SELECTOR  8u
 #define GATE_INTERRUPT 0x8eu /* present, DPL 0, 64-bit interrupt gate */
 #define IPI_VECTOR     0x41u
+#define URGENT_VECTOR  0x91u /* of another priority class */
 #define TIMER_VECTOR   0x31u
 #define PATIENCE       1000000u
+#define PAIRS          20000u /* of IPIs, at so many distances */
+#define DISTANCES      499u
 
 #define ICR_ASSERT 0x4000u
 #define ICR_SELF   0x40000u
@@ -29,7 +34,7 @@ struct PACKED gate {
 };
 
 static struct gate idt[256];
-static volatile unsigned nmis, nmi_depth, nmi_depth_max, ipis, timers, traps;
+static volatile unsigned nmis, nmi_depth, nmi_depth_max, ipis, urgent_ipis, timers, traps;
 static volatile uint64_t trap_ip;
 
 static volatile uint32_t *apic(uint32_t offset)
@@ -71,6 +76,12 @@ static __attribute__((interrupt)) void on_nmi(struct frame *frame UNUSED)
 static __attribute__((interrupt)) void on_ipi(struct frame *frame UNUSED)
 {
     ipis++;
+    *apic(APIC_EOI) = 0;
+}
+
+static __attribute__((interrupt)) void on_urgent_ipi(struct frame *frame UNUSED)
+{
+    urgent_ipis++;
     *apic(APIC_EOI) = 0;
 }
 
@@ -149,6 +160,45 @@ static bool masked_interrupts_wait(void)
     return !came_early && they_come;
 }
 
+static inline void send_to_boot_cpu(uint32_t vector)
+{
+    *apic(APIC_ICR_HIGH) = 0;
+    *apic(APIC_ICR_LOW) = ICR_ASSERT | vector;
+}
+
+static volatile bool sender_ends;
+
+/* The second one comes at every distance behind the first, also when that is about to be delivered. */
+static void send_pairs(unsigned id UNUSED)
+{
+    unsigned before = ipis, urgent_before = urgent_ipis;
+
+    for (unsigned i = 1; i <= PAIRS; i++) {
+        send_to_boot_cpu(IPI_VECTOR);
+        for (unsigned j = 0; j < i % DISTANCES; j++)
+            __asm__ volatile("nop");
+        send_to_boot_cpu(URGENT_VECTOR);
+        if (!comes(&ipis, before + i) || !comes(&urgent_ipis, urgent_before + i))
+            break;
+    }
+    sender_ends = true;
+    for (;;)
+        __asm__ volatile("hlt");
+}
+
+static bool another_cpus_interrupts_all_come(void)
+{
+    unsigned before = ipis, urgent_before = urgent_ipis;
+
+    if (!smp_start(1, send_pairs))
+        return false;
+    __asm__ volatile("sti" : : : "memory");
+    while (!sender_ends)
+        __asm__ volatile("pause");
+    __asm__ volatile("cli" : : : "memory");
+    return ipis == before + PAIRS && urgent_ipis == urgent_before + PAIRS;
+}
+
 static inline void write_cr8(uint64_t value)
 {
     __asm__ volatile("mov %0, %%cr8" : : "r"(value) : "memory");
@@ -212,6 +262,7 @@ static const struct {
     {"nmis-come-again", nmis_come_again_after_that},
     {"sti-shadow", sti_has_a_shadow},
     {"masked-interrupts-wait", masked_interrupts_wait},
+    {"pairs-from-another-cpu", another_cpus_interrupts_all_come},
     {"task-priority", the_task_priority_holds_back},
     {"trap-after-exit", an_emulated_instruction_traps},
     {"cr0-reads-as-written", cr0_reads_as_written},
@@ -228,6 +279,7 @@ int guest_main(uint32_t magic UNUSED, uint32_t info UNUSED)
     set_gate(X86_NMI, on_nmi);
     set_gate(X86_DB, on_trap);
     set_gate(IPI_VECTOR, on_ipi);
+    set_gate(URGENT_VECTOR, on_urgent_ipi);
     set_gate(TIMER_VECTOR, on_timer);
     __asm__ volatile("cli; lidt %0" : : "m"(descriptor));
     *apic(APIC_SVR) = 0x1ff;

@@ -104,7 +104,7 @@ def test_the_benchmark_measures_everything(boot):
 
 
 def test_events_come_as_on_a_bare_cpu(boot):
-    machine = boot(POWER_OFF + guest("events", "events.elf"))
+    machine = boot(POWER_OFF + guest("events", "events.elf", "vcpus = 2"), cpus=2)
     machine.expect(stopped("events", r"debug-exit status=\d+"))
     assert not machine.found(r"GUEST: .* FAILED"), machine.tail()
     machine.succeed()
