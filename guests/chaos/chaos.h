@@ -83,7 +83,8 @@ uint64_t machine_ram_bytes(void);
  * QEMU's TCG is no CPU, and a few operations that are fine there end QEMU, or reach its machine past AMD-V:
  *  - WRMSR with anything in the upper half of RCX: it looks beyond the permission map;
  *  - MOV to CR8 while the hypervisor waits for an interrupt window: an assertion of QEMU's own;
- *  - breakpoints at addresses that the hypervisor has, too: they stay armed after the exit;
+ *  - breakpoints: they stay armed after the exit, and VMRUN changes DR7 but not the list of them, so that the next write
+ *    of DR7 on another CPU frees what is not there (SIGSEGV in cpu_breakpoint_remove_by_ref);
  *  - MOV to CR3 with bits that no address has: it says that VM entry failed;
  *  - instructions of more than 15 bytes: their access comes before the #GP.
  */

@@ -234,13 +234,6 @@ void attack_cr3(struct chaos *c)
     run(c, &o);
 }
 
-static uint64_t odd_breakpoint(struct chaos *c)
-{
-    if (machine_may_be_qemu())
-        return arena_address(DATA_PAGE + below(c, 4)) + below(c, 64);
-    return one_in(c, 2) ? 0x80 : odd_value(c);
-}
-
 /* Breakpoints on what is executed, written, and on ports; then things that exit under them. */
 void attack_dr(struct chaos *c)
 {
@@ -249,9 +242,13 @@ void attack_dr(struct chaos *c)
     struct operation o;
 
     begin(c, &o);
-    o.registers.gpr[RAX] = one_in(c, 2) ? code + below(c, 24) : odd_breakpoint(c);
+    o.registers.gpr[RAX] = one_in(c, 2) ? code + below(c, 24) : one_in(c, 2) ? 0x80 : odd_value(c);
     o.registers.gpr[RCX] = MSR_IA32_PAT;
     o.registers.gpr[RBX] = one_in(c, 2) ? (chance(c) & 0xffff00ff) | 0x400 : odd_value(c);
+    if (machine_may_be_qemu()) {
+        o.registers.gpr[RAX] &= ~DR7_ENABLED;
+        o.registers.gpr[RBX] &= ~DR7_ENABLED;
+    }
     o.registers.gpr[RSI] = device_address(c) & ~UINT64_C(3);
     PUT(&o, 0x0f, 0x23, (uint8_t)(0xc0 | below(c, 4) << 3)); /* MOV DRn, RAX */
     PUT(&o, 0x0f, 0x23, 0xfb);                               /* MOV DR7, RBX */
