@@ -85,6 +85,7 @@ uint64_t machine_ram_bytes(void);
  *  - MOV to CR8 while the hypervisor waits for an interrupt window: an assertion of QEMU's own;
  *  - breakpoints: they stay armed after the exit, and VMRUN changes DR7 but not the list of them, so that the next write
  *    of DR7 on another CPU frees what is not there (SIGSEGV in cpu_breakpoint_remove_by_ref);
+ *  - STI; HLT: VMRUN drops the shadow of an STI that an exit has saved, and the interrupt comes before the HLT;
  *  - MOV to CR3 with bits that no address has: it says that VM entry failed;
  *  - instructions of more than 15 bytes: their access comes before the #GP.
  */
