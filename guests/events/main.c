@@ -15,7 +15,7 @@
 #define URGENT_VECTOR  0x91u /* of another priority class */
 #define TIMER_VECTOR   0x31u
 #define PATIENCE       1000000u
-#define PAIRS          20000u /* of IPIs, at so many distances */
+#define PAIRS          2000u  /* of IPIs, at so many distances */
 #define DISTANCES      499u
 
 #define ICR_ASSERT 0x4000u
