@@ -50,8 +50,11 @@ NORETURN void arch_reboot(void);
 void arch_stop_others(void);
 NORETURN void arch_halt(void);
 
-/* The frame pointers' chain from here: calls visit(context, return address) for each caller. */
-void arch_backtrace(uint64_t frame, void (*visit)(void *context, uint64_t address), void *context);
+/*
+ * Of the function that holds that address, where the stack pointer is sp: calls visit for each caller, with an address in its
+ * call, and with that of an interrupted instruction. For panic: a guess, but a good one.
+ */
+void arch_backtrace(uint64_t address, uint64_t sp, void (*visit)(void *context, uint64_t address), void *context);
 void arch_log_registers(void);
 
 #endif

@@ -19,7 +19,7 @@ STACK_ALIGNMENT := $(if $(IS_CLANG),-mstack-alignment=8,-mpreferred-stack-bounda
 PACKED_DATA := $(if $(IS_CLANG),,-malign-data=abi)
 
 KERNEL_CFLAGS := -std=gnu17 -g -I. -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
-    -mgeneral-regs-only $(STACK_ALIGNMENT) -fno-omit-frame-pointer -momit-leaf-frame-pointer -fno-asynchronous-unwind-tables -fno-common \
+    -mgeneral-regs-only $(STACK_ALIGNMENT) -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-common \
     -mstack-protector-guard=global -fno-strict-aliasing -fcf-protection=none $(PACKED_DATA) \
     -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. \
     -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wmissing-prototypes -Wstrict-prototypes \
@@ -60,9 +60,6 @@ PARSER_C := $(addprefix arch/x86/guest/,access.c decode.c elf.c emulate.c gva.c 
 CANARY := -fstack-protector
 $(PARSER_C:%.c=$(KERNEL_BUILD)/%.o): CANARY := -fstack-protector-strong
 $(HOT_C:%.c=$(KERNEL_BUILD)/%.o): CANARY := -fno-stack-protector
-
-# A frame costs every exit three instructions. Backtraces do with the entry stub's: whom these call returns into them.
-$(KERNEL_BUILD)/arch/x86/vmx/vmx_exit.o $(KERNEL_BUILD)/arch/x86/svm/svm_exit.o: FILE_FLAGS += -fomit-frame-pointer
 
 $(KERNEL_BUILD)/%.o: %.c $(KERNEL_BUILD)/flags
 	@mkdir -p $(@D)

@@ -26,8 +26,6 @@ extern const uint32_t symbol_count __attribute__((weak));
 extern const uint8_t symbol_pairs[256][2] __attribute__((weak)), symbol_table[] __attribute__((weak));
 extern const char text_start[], text_end[];
 
-#define SYMBOL_NAME_BYTES 64u /* scripts/symbols cuts longer ones */
-
 static const uint8_t *take_distance(uint64_t *distance, const uint8_t *at)
 {
     unsigned shift = 0;
@@ -72,7 +70,7 @@ const char *panic_symbol(uint64_t address, uint64_t *offset)
 
     *offset = 0;
     if (address < (uint64_t)text_start || address >= (uint64_t)text_end)
-        return "?";
+        count = 0;
     memcpy(name, "?", sizeof "?");
     for (unsigned i = 0; i < count; i++) {
         at = take_distance(&distance, at);
@@ -93,11 +91,10 @@ static void print_address(uint64_t address)
     log_error("panic", "  %016lx %s+%#lx", address, name, offset);
 }
 
-/* The last byte of the call: where that does not return, its return address is the next function's. */
-static void print_caller(void *context, uint64_t return_address)
+static void print_caller(void *context, uint64_t address)
 {
     (void)context;
-    print_address(return_address - 1);
+    print_address(address);
 }
 
 void panic_start(void)
@@ -120,11 +117,11 @@ void panic_stop_if_asked(void)
         arch_halt();
 }
 
-void panic_finish(uint64_t rip, uint64_t frame)
+void panic_finish(uint64_t rip, uint64_t sp)
 {
     log_error("panic", "backtrace of cpu%u:", this_pcpu()->id);
     print_address(rip);
-    arch_backtrace(frame, print_caller, NULL);
+    arch_backtrace(rip, sp, print_caller, NULL);
     for (unsigned i = 0; i < pcpu_count; i++)
         if (pcpus[i].current)
             dump_log_last_exits(pcpus[i].current);
@@ -143,5 +140,6 @@ void panic_at(const char *file, int line, const char *format, ...)
     va_end(args);
     log_error("panic", "%s:%d: %s", file, line, text);
     arch_log_registers();
-    panic_finish((uint64_t)__builtin_return_address(0) - 1, (uint64_t)__builtin_frame_address(0));
+    /* Behind the frame of this function, which has one for that: RBP and the return address. */
+    panic_finish((uint64_t)__builtin_return_address(0) - 1, (uint64_t)__builtin_frame_address(0) + 2 * sizeof(uint64_t));
 }

@@ -8,7 +8,6 @@
 #include "kernel/log.h"
 
 #define RANDOM_TRIES     10u /* SDM 1, "RDRAND": that many failures in a row mean a broken generator */
-#define BACKTRACE_FRAMES 24u
 
 /* STI's shadow closes the race: an interrupt that is pending ends the HLT. */
 void arch_wait_for_interrupt(void)
@@ -70,27 +69,6 @@ bool arch_random_seed(void *to, size_t size)
         size -= chunk;
     }
     return true;
-}
-
-/* Stacks only: a broken chain must not fault again. */
-static bool is_stack_address(uint64_t address)
-{
-    return IS_ALIGNED(address, 8) &&
-           (address >= KERNEL_BASE || (address >= STACKS_BASE && address < STACKS_BASE + GIB(1)));
-}
-
-void arch_backtrace(uint64_t frame, void (*visit)(void *context, uint64_t address), void *context)
-{
-    for (unsigned i = 0; i < BACKTRACE_FRAMES && is_stack_address(frame); i++) {
-        const uint64_t *pair = (const uint64_t *)frame;
-
-        if (pair[1] == 0)
-            return;
-        visit(context, pair[1]);
-        if (pair[0] <= frame)
-            return;
-        frame = pair[0];
-    }
 }
 
 void arch_log_registers(void)

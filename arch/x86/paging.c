@@ -192,6 +192,15 @@ static int map_stack(uint64_t bottom, unsigned pages)
     return 0;
 }
 
+bool paging_is_stack(uint64_t address)
+{
+    struct pt_mapping page;
+
+    return IS_ALIGNED(address, sizeof(uint64_t)) &&
+           (address >= KERNEL_BASE || (address >= STACKS_BASE && address < STACKS_BASE + GIB(1))) &&
+           pt_lookup(&host_pt, address, &page);
+}
+
 static uint64_t stack_slot(unsigned slot)
 {
     return STACKS_BASE + slot * STACK_SLOT_BYTES + PAGE_SIZE; /* the slot's first page is a guard */

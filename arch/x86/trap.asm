@@ -22,7 +22,7 @@ section .text
 bits 64
 extern trap_dispatch
 
-global trap_stubs
+global trap_stubs, trap_common ; backtraces find the frame behind the latter's call
 trap_stubs:
 %assign vector 0
 %rep 256
@@ -52,7 +52,6 @@ trap_common:
     push r15
     cld
     mov rdi, rsp
-    lea rbp, [rsp + 17 * 8 - 8]         ; a frame whose return address is the interrupted RIP
     mov rbx, rsp
     and rsp, -16
     call trap_dispatch

@@ -98,7 +98,7 @@ static NORETURN void exception_panic(const struct trap_frame *f)
     log_error("trap", "r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10, f->r11);
     log_error("trap", "r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
     log_error("trap", "rflags %08lx cs %lx ss %lx", f->rflags, f->cs, f->ss);
-    panic_finish(f->rip, f->rbp);
+    panic_finish(f->rip, f->rsp);
 }
 
 void trap_dispatch(struct trap_frame *frame)

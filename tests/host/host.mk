@@ -36,6 +36,7 @@ HOST_HAS_PORTS := drivers/host/host_uart.c kernel/machine_legacy.c
 # The tests of what the others have a stand-in for: linked before the library, so that the real one counts.
 REAL_timer_test := kernel/timer.c
 REAL_panic_test := kernel/panic.c
+REAL_backtrace_test := arch/x86/backtrace.c
 REAL_sched_test := kernel/sched.c
 REAL_manager_test := kernel/manager.c
 REAL_run_loop_test := kernel/vcpu.c

@@ -2,8 +2,7 @@
 /*
  * Theory: each text address finds the function that holds it, as a linear search says, at the
  * table's ends and beside them too; what is no text, or has no table, is "?". A panic names the
- * callers, also one whose call was its last instruction; a second panic, on this CPU or another,
- * just halts.
+ * callers; a second panic, on this CPU or another, just halts.
  */
 #include "tests/host/fake/fake.h"
 #include "tests/host/fake/pcpu.h"
@@ -82,9 +81,10 @@ void arch_stop_others(void)
     stops++;
 }
 
-void arch_backtrace(uint64_t frame, void (*visit)(void *context, uint64_t address), void *context)
+void arch_backtrace(uint64_t address, uint64_t sp, void (*visit)(void *context, uint64_t address), void *context)
 {
-    (void)frame;
+    (void)address;
+    (void)sp;
     for (unsigned i = 0; i < ARRAY_SIZE(callers) && callers[i]; i++)
         visit(context, callers[i]);
 }
@@ -156,8 +156,7 @@ static void test_a_panic_ends_the_machine(void **state)
     (void)state;
     fake_pcpus_reset(2);
     pcpus[1].current = (struct vcpu *)&somebody;
-    callers[0] = text(
-        0x40); /* returns to where "second" begins: called by the last instruction of "first" */
+    callers[0] = text(0x3f);
     callers[1] = 0;
     fake_log_count = 0;
     if (setjmp(end) == 0)

@@ -25,7 +25,6 @@ global svm_enter
 
 svm_enter:
     push rbp
-    mov rbp, rsp
     push rbx
     push r12
     push r13
@@ -73,7 +72,6 @@ svm_enter:
     mov [rax + VCPU_GPR + 8 * 14], r14
     mov [rax + VCPU_GPR + 8 * 15], r15
     mov rdi, rax
-    lea rbp, [rsp + 8 * 8]              ; the frame of svm_enter, for backtraces
     cli
     stgi
     call svm_handle_exit

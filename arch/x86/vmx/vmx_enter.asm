@@ -48,7 +48,6 @@ global %1, %2
 
 %1:
     push rbp
-    mov rbp, rsp
     push rbx
     push r12
     push r13
@@ -83,7 +82,6 @@ global %1, %2
     mov [rdi + VCPU_GPR + 8 * 14], r14
     mov [rdi + VCPU_GPR + 8 * 15], r15
     pop qword [rdi + VCPU_GPR + 8 * 7]
-    lea rbp, [rsp + 6 * 8]              ; the frame of vmx_enter, for backtraces
     call vmx_handle_exit
     test eax, eax
     jnz .leave
