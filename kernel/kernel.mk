@@ -18,6 +18,9 @@ STACK_ALIGNMENT := $(if $(IS_CLANG),-mstack-alignment=8,-mpreferred-stack-bounda
 # Tables of bytes need no cache line of their own.
 PACKED_DATA := $(if $(IS_CLANG),,-malign-data=abi)
 
+# Functions of one file are inlined into others.
+LTO := $(if $(IS_CLANG),,-flto=2 -fno-fat-lto-objects)
+
 KERNEL_CFLAGS := -std=gnu17 -g -I. -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
     -mgeneral-regs-only $(STACK_ALIGNMENT) -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-common \
     -mstack-protector-guard=global -fno-strict-aliasing -fcf-protection=none $(PACKED_DATA) \
@@ -61,9 +64,14 @@ CANARY := -fstack-protector
 $(PARSER_C:%.c=$(KERNEL_BUILD)/%.o): CANARY := -fstack-protector-strong
 $(HOT_C:%.c=$(KERNEL_BUILD)/%.o): CANARY := -fno-stack-protector
 
+# Before the second link there are no symbols, which must not be taken for a constant; labels in asm() belong to one file.
+NO_LTO_OBJ := $(KERNEL_BUILD)/kernel/panic.o $(KERNEL_BUILD)/arch/x86/trap.o
+LTO_OBJ    := $(if $(LTO),$(filter-out $(NO_LTO_OBJ) %.asm.o,$(KERNEL_OBJ)))
+$(LTO_OBJ): FILE_LTO := $(LTO)
+
 $(KERNEL_BUILD)/%.o: %.c $(KERNEL_BUILD)/flags
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(KERNEL_CFLAGS) $(FILE_FLAGS) $(CANARY) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(KERNEL_CFLAGS) $(FILE_FLAGS) $(FILE_LTO) $(CANARY) -MMD -MP -c $< -o $@
 
 $(KERNEL_BUILD)/%.asm.o: %.asm build/asm_offsets.inc $(KERNEL_BUILD)/flags
 	@mkdir -p $(@D)
@@ -75,7 +83,7 @@ build/font.c: scripts/font $(FONT)
 	@mkdir -p $(@D)
 	$(Q)scripts/font $(FONT) > $@.new && mv $@.new $@
 $(KERNEL_BUILD)/font.o: build/font.c $(KERNEL_BUILD)/flags
-	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(KERNEL_CFLAGS) $(FILE_LTO) -MMD -MP -c $< -o $@
 
 # Offsets that assembly needs come from C: see arch/x86/asm_offsets.c.
 build/asm_offsets.inc: arch/x86/asm_offsets.c $(KERNEL_BUILD)/flags
@@ -84,20 +92,23 @@ build/asm_offsets.inc: arch/x86/asm_offsets.c $(KERNEL_BUILD)/flags
 	$(Q)mv $@.new $@
 
 # A change of compiler or flags rebuilds everything.
-KERNEL_FLAGS = $(CC) $(KERNEL_CFLAGS) $(SMALL) $(FAST) $(CANARY) $(WARM_C) $(HOT_C) $(PARSER_C)
+KERNEL_FLAGS = $(CC) $(KERNEL_CFLAGS) $(SMALL) $(FAST) $(CANARY) $(LTO) $(WARM_C) $(HOT_C) $(PARSER_C)
 $(KERNEL_BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(KERNEL_FLAGS)' | cmp -s - $@ || echo '$(KERNEL_FLAGS)' > $@
 
+# With link-time optimization the compiler is the linker's driver.
+LINK := $(if $(LTO),$(CC) $(KERNEL_CFLAGS) $(SMALL) $(LTO) -nostdlib -static -no-pie $(patsubst %,-Xlinker %,$(KERNEL_LDFLAGS)),$(LD) $(KERNEL_LDFLAGS))
+
 # Two links: the second has the table of the first one's functions, for backtraces. It lies behind all text, which thus does not move.
 $(KERNEL_BUILD)/first.elf: $(KERNEL_OBJ) linker.ld
-	$(Q)$(LD) $(KERNEL_LDFLAGS) $(KERNEL_OBJ) -o $@
+	$(Q)$(LINK) $(KERNEL_OBJ) -o $@
 $(KERNEL_BUILD)/symbols.asm: $(KERNEL_BUILD)/first.elf scripts/symbols
 	$(Q)$(NM) -n $< | scripts/symbols > $@
 $(KERNEL_BUILD)/symbols.o: $(KERNEL_BUILD)/symbols.asm
 	$(Q)$(NASM) -f elf64 -Werror $< -o $@
 $(KERNEL_ELF): $(KERNEL_BUILD)/symbols.o
-	$(Q)$(LD) $(KERNEL_LDFLAGS) $(KERNEL_OBJ) $< -o $@
+	$(Q)$(LINK) $(KERNEL_OBJ) $< -o $@
 
 .PHONY: all clean FORCE
 all: $(KERNEL_ELF)
