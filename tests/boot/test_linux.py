@@ -31,6 +31,7 @@ def test_same_with_everything_emulated_in_software(boot):
     machine.succeed()
 
 
+@pytest.mark.engines(full=["vt-x", "amd-v"])
 def test_same_with_interrupts_delivered_by_the_cpu(boot):
     """As on real CPUs. Bochs errs in it, and must be asked; not where the host's interrupts are few."""
     if boot.machine != "bochs":
