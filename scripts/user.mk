@@ -104,7 +104,7 @@ gdb: $(ISO)
 	@scripts/setup gdb
 	@scripts/gdb $(ISO) $(KERNEL_ELF)
 
-# For editors and clang-tidy: what `make` would compile, and how.
+# For editors and clang-tidy: what `make` would compile, and how, but for link-time optimization, which clang spells otherwise.
 compile-commands: compile_commands.json
 compile_commands.json: scripts/compile-commands $(MAKEFILE_LIST)
-	@$(MAKE) --no-print-directory --always-make --dry-run V=1 $(KERNEL_ELF) 2>/dev/null | $< > $@.new && mv $@.new $@
+	@$(MAKE) --no-print-directory --always-make --dry-run V=1 LTO= $(KERNEL_ELF) 2>/dev/null | $< > $@.new && mv $@.new $@
