@@ -198,7 +198,8 @@ static enum answer bring_up(uint32_t apic_id)
     return answer;
 }
 
-void smp_start_others(const struct acpi_info *acpi, unsigned max_cpus, void (*main)(void))
+/* Tests stop the machine here: it is to be found in the image. */
+COLD void smp_start_others(const struct acpi_info *acpi, unsigned max_cpus, void (*main)(void))
 {
     static const char *const complaints[] = {
         [UNREACHABLE] = "is beyond xAPIC's reach: left out",
