@@ -20,6 +20,7 @@ help:
 	@echo 'make iso            $(ISO) from ISO_CONFIG=$(ISO_CONFIG)'
 	@echo 'make host-test      unit tests only; one module: make host-test T=uart_test'
 	@echo 'make bench          what exits cost, as a table and build/bench.json'
+	@echo 'make LTO=           a kernel that is linked at once after a change: larger and slower, for debugging'
 	@echo 'make plots          the last make bench as tests/bench/*.svg'
 	@echo 'make bench-kvm      measures KVM, with which make bench compares, anew; writes tests/bench/kvm.json'
 	@echo 'make popek          is a VM equivalent to the bare machine? both engines, every sensitive instruction'

@@ -91,9 +91,11 @@ void arch_backtrace(uint64_t address, uint64_t sp, void (*visit)(void *context, 
 
         visit(context, address);
         panic_symbol(address, &offset);
-        if (address - offset == (uint64_t)trap_common && paging_is_stack(sp)) {
+        if (address - offset == (uint64_t)trap_common) {
             const struct trap_frame *interrupted = (const struct trap_frame *)sp;
 
+            if (!paging_is_stack(sp) || !paging_is_stack((uint64_t)&interrupted->ss))
+                return;
             address = interrupted->rip;
             sp = interrupted->rsp;
             visit(context, address);

@@ -192,13 +192,16 @@ static int map_stack(uint64_t bottom, unsigned pages)
     return 0;
 }
 
+/* A panic may come before there are final tables; stacks of their own are there only under them. */
 bool paging_is_stack(uint64_t address)
 {
     struct pt_mapping page;
 
-    return IS_ALIGNED(address, sizeof(uint64_t)) &&
-           (address >= KERNEL_BASE || (address >= STACKS_BASE && address < STACKS_BASE + GIB(1))) &&
-           pt_lookup(&host_pt, address, &page);
+    if (!IS_ALIGNED(address, sizeof(uint64_t)))
+        return false;
+    if (address >= STACKS_BASE && address < STACKS_BASE + GIB(1))
+        return pt_lookup(&host_pt, address, &page);
+    return address >= (uint64_t)boot_stack_guard + PAGE_SIZE && address < (uint64_t)data_end;
 }
 
 static uint64_t stack_slot(unsigned slot)

@@ -36,7 +36,7 @@ struct cpu_stacks {
 MUST_CHECK int paging_map_stack(unsigned slot, uint64_t *top);
 /* All stacks of a CPU. -ENOMEM. */
 MUST_CHECK int paging_map_stacks(unsigned cpu, struct cpu_stacks *stacks);
-/* Can a word of a stack be read there? For panic: true of the image, too, where the first stack is. */
+/* Can a word of a stack be read there? For panic, at any time: true of what lies behind the first stack in the image, too. */
 bool paging_is_stack(uint64_t address);
 
 #endif

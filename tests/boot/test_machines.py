@@ -53,6 +53,9 @@ def test_a_cpu_that_is_not_there_is_left_out(boot, tmp_path):
     runs_its_guests(machine)
 
 
+GDB_RDI = 5  # gdb's number of the register
+
+
 class Debugger:
     """QEMU's stub for gdb: just enough to hold one CPU still while the other one runs."""
 
@@ -98,6 +101,14 @@ class WithDebugger(QemuTcg):
                 "-gdb", "chardev:gdb"]
 
 
+def debugger_of(machine):
+    for _ in range(100 * SECONDS):  # until QEMU has opened it
+        if (machine.session.workdir / "gdb").exists():
+            break
+        time.sleep(0.01)
+    return Debugger(machine.session)
+
+
 def address_of(symbol):
     """In the hypervisor; a copy that the compiler has made for its callers has the name and more behind a dot."""
     done = subprocess.run(["nm", KERNEL], capture_output=True, text=True, check=True)
@@ -118,11 +129,7 @@ def assert_halts_in_its_page(machine):
 def test_a_cpu_that_answers_too_late_halts(boot):
     """The second CPU gets INIT and STARTUP while it is held still, and goes on when nobody waits for it any more."""
     machine = boot('[ringmaster]\non_idle = "shell"\n' + guest("echo", "echo.elf"), machine=WithDebugger, cpus=2)
-    for _ in range(100 * SECONDS):  # until QEMU has opened it
-        if (machine.session.workdir / "gdb").exists():
-            break
-        time.sleep(0.01)
-    debugger = Debugger(machine.session)
+    debugger = debugger_of(machine)
     debugger.run_until(address_of("smp_start_others"))
     debugger.tell("vCont;c:p1.1")
     machine.expect(r"smp: .*CPU with APIC id 1 does not answer: left out")
@@ -137,6 +144,20 @@ def test_a_cpu_that_answers_too_late_halts(boot):
     machine.expect(stopped("echo", "debug-exit status=0"))
     machine.send("\x01x")
     machine.succeed()
+
+
+@pytest.mark.tcg
+def test_a_panic_before_there_are_page_tables(boot):
+    """Its backtrace reads no stack by tables that are not there yet, and the machine ends as after any other panic."""
+    machine = boot(guest("echo", "echo.elf"), machine=WithDebugger)
+    debugger = debugger_of(machine)
+    debugger.run_until(address_of("kernel_main"))
+    debugger.ask("qXfer:features:read:target.xml:0,ffb")  # who has not asked for them may not write registers
+    assert debugger.ask(f"P{GDB_RDI:x}={0:016x}") == "OK"  # the loader's magic number
+    debugger.tell("vCont;c")
+    machine.expect(r"panic: error: .*: not loaded by Multiboot2 \(magic 0x0\)")
+    machine.expect(r"panic: error:   [0-9a-f]{16} kernel_main\+0x")
+    machine.fail()
 
 
 # --- memory ---

@@ -184,6 +184,9 @@ static void test_an_interrupt_leads_to_what_it_interrupted(void **state)
     assert_int_equal(callers[0], at(TRAP_COMMON, 0x14));
     assert_int_equal(callers[1], at(INNER, 0x33));
     assert_int_equal(callers[2], at(OUTER, 0x14));
+    words = 2 + sizeof frame / sizeof stack[0] - 1; /* a part of it */
+    trace(at(OTHER, 0x10));
+    assert_int_equal(count, 1);
 }
 
 int main(void)

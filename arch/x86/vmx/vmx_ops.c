@@ -479,11 +479,12 @@ static void vmx_get_code_context(struct vcpu *vcpu, struct gva_context *c, struc
 /* What was injected stays in its field until an entry takes it, and that may have been put off for a request. */
 static bool vmx_is_open(struct vcpu *vcpu, enum event_window window)
 {
-    uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+    uint64_t blocked;
 
     (void)vcpu;
     if (vmread(VMCS_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID)
         return false;
+    blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
     if (window == WINDOW_NMI)
         return !(blocked & (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS | INTERRUPTIBILITY_STI));
     return !(blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) &&
