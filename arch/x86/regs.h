@@ -98,6 +98,8 @@ enum x86_exception {
      1u << X86_SS | 1u << X86_GP | 1u << X86_PF | 1u << X86_MF | 1u << X86_AC | 1u << X86_XM |     \
      1u << X86_VE | 1u << X86_CP)
 
+#define CPUID_HYPERVISOR_LEAF    0x40000000u /* the name of the one below us */
+
 /* CPUID feature bits that the host itself asks for. */
 #define CPUID_1_ECX_VMX          (1u << 5)
 #define CPUID_1_ECX_PCID         (1u << 17)

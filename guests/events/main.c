@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Does the CPU take events as a bare one does? NMIs one at a time, interrupts not in the shadow of STI and not below
- * the task priority, all that another CPU sends, traps behind emulated instructions; and does it read back of CR0 what it
- * wrote? One line a check.
+ * the task priority, all that another CPU sends, each of them once, traps behind emulated instructions; and does it read
+ * back of CR0 what it wrote? One line a check.
  */
 #include "arch/x86/apic_regs.h"
 #include "arch/x86/regs.h"
@@ -36,6 +36,7 @@ struct PACKED gate {
 static struct gate idt[256];
 static volatile unsigned nmis, nmi_depth, nmi_depth_max, ipis, urgent_ipis, timers, traps;
 static volatile uint64_t trap_ip;
+static volatile bool came_masked; /* an interrupt, where RFLAGS.IF was 0 */
 
 static volatile uint32_t *apic(uint32_t offset)
 {
@@ -73,20 +74,23 @@ static __attribute__((interrupt)) void on_nmi(struct frame *frame UNUSED)
     nmi_depth--;
 }
 
-static __attribute__((interrupt)) void on_ipi(struct frame *frame UNUSED)
+static __attribute__((interrupt)) void on_ipi(struct frame *frame)
 {
+    came_masked |= !(frame->flags & RFLAGS_IF);
     ipis++;
     *apic(APIC_EOI) = 0;
 }
 
-static __attribute__((interrupt)) void on_urgent_ipi(struct frame *frame UNUSED)
+static __attribute__((interrupt)) void on_urgent_ipi(struct frame *frame)
 {
+    came_masked |= !(frame->flags & RFLAGS_IF);
     urgent_ipis++;
     *apic(APIC_EOI) = 0;
 }
 
-static __attribute__((interrupt)) void on_timer(struct frame *frame UNUSED)
+static __attribute__((interrupt)) void on_timer(struct frame *frame)
 {
+    came_masked |= !(frame->flags & RFLAGS_IF);
     timers++;
     *apic(APIC_EOI) = 0;
 }
@@ -196,7 +200,7 @@ static bool another_cpus_interrupts_all_come(void)
     while (!sender_ends)
         __asm__ volatile("pause");
     __asm__ volatile("cli" : : : "memory");
-    return ipis == before + PAIRS && urgent_ipis == urgent_before + PAIRS;
+    return ipis == before + PAIRS && urgent_ipis == urgent_before + PAIRS && !came_masked;
 }
 
 static inline void write_cr8(uint64_t value)

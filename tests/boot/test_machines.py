@@ -163,6 +163,22 @@ def test_a_panic_before_there_are_page_tables(boot):
 # --- memory ---
 
 @pytest.mark.tcg
+def test_an_emulation_that_is_stopped_again_and_again(boot):
+    """QEMU delivers what VMRUN has injected a second time, if it is stopped before the next exit."""
+    machine = boot(POWER_OFF + guest("events", "events.elf", "vcpus = 2"), cpus=2, machine="qemu-tcg")
+    machine.expect(r"GUEST: masked-interrupts-wait ok")
+    pairs = r"GUEST: pairs-from-another-cpu (\w+)"
+    with Monitor(machine.session) as monitor:
+        while not machine.found(pairs):
+            monitor.human("stop")
+            monitor.human("cont")
+            machine.session.pump(0)
+    assert machine.found(pairs)[0][1] == "ok"
+    machine.expect(stopped("events", "debug-exit status=0"))
+    machine.succeed()
+
+
+@pytest.mark.tcg
 def test_a_machine_with_little_memory(boot):
     machine = boot(GUESTS + guest("tiny", "hello-multiboot.elf").replace("16M", "4M"), machine="qemu-tcg", memory=16)
     machine.expect_in_any_order(*(rf'^rm: event=vm-refused vm={name} why="too little memory is free for it' for name in ("small", "long")),

@@ -14,6 +14,11 @@
 #include "kernel/log.h"
 #include "kernel/pt.h"
 
+/* "TCGTCGTCGTCG", in EBX, ECX and EDX */
+#define TCGT 0x54474354u
+#define CGTC 0x43544743u
+#define GTCG 0x47435447u
+
 struct svm_caps svm_caps;
 
 enum need { MUST, WANT };
@@ -85,6 +90,18 @@ static unsigned npt_leaf_levels(const struct host_config *config)
     return PT_LEAF_4K | PT_LEAF_2M | (cpuid(0x80000001, 0).edx & CPUID_81_EDX_PAGE1GB ? PT_LEAF_1G : 0);
 }
 
+/*
+ * QEMU's emulation (all versions up to 9.0) leaves an interrupt that VMRUN has injected behind as if it were still to
+ * be delivered. Whatever stops the emulation for a moment before the next exit, as another thread's late kick does,
+ * delivers it again, whether RFLAGS.IF is set or not.
+ */
+static bool is_qemus_emulation(void)
+{
+    struct cpuid_result name = cpuid(CPUID_HYPERVISOR_LEAF, 0);
+
+    return (cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR) && name.ebx == TCGT && name.ecx == CGTC && name.edx == GTCG;
+}
+
 static void report(void)
 {
     log_info("preflight", "AMD-V: yes (revision %u, %u ASIDs), nested paging: yes (%s2M, 4K pages)",
@@ -112,6 +129,7 @@ bool svm_probe(const struct host_config *config)
     svm_caps.uses_asids = config->vpid && svm_caps.asids > 2;
     svm_caps.uses_virtual_tpr = wants_virtual_tpr(config);
     svm_caps.leaf_levels = npt_leaf_levels(config);
+    svm_caps.repeats_interrupts = is_qemus_emulation();
     if (vmcb_make_permission_maps() != 0) {
         log_error("preflight", "no memory for AMD-V's permission maps");
         return false;

@@ -13,6 +13,7 @@ struct svm_caps {
     unsigned leaf_levels; /* PT_LEAF_* of NPT */
     bool uses_asids;      /* else every entry flushes */
     bool uses_virtual_tpr;
+    bool repeats_interrupts; /* what VMRUN injects is safe after the next exit only: svm_run() */
 };
 
 extern struct svm_caps svm_caps; /* written by svm_probe(), read by everyone */

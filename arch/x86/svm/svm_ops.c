@@ -161,6 +161,15 @@ void svm_prepare_entry(struct vcpu *vcpu)
     }
 }
 
+/* An exit between the delivery and the handler's first instruction: the interrupt that is taken then has nothing to say. */
+static void end_injection_by_exit(const struct vmcb *vmcb)
+{
+    uint64_t event = vmcb->control.event_inj;
+
+    if ((event & EVENT_VALID) && (event >> EVENT_TYPE_SHIFT & EVENT_TYPE_MASK) == SVM_EVENT_INTR)
+        arch_kick(this_pcpu()->id);
+}
+
 static enum verdict svm_run(struct vcpu *vcpu)
 {
     struct svm_vcpu *v = svm_of(vcpu);
@@ -169,6 +178,8 @@ static enum verdict svm_run(struct vcpu *vcpu)
     prepare_tlb(v);
     svm_prepare_entry(vcpu);
     svm_avic_begin_run(vcpu);
+    if (unlikely(svm_caps.repeats_interrupts))
+        end_injection_by_exit(v->vmcb);
     verdict = svm_enter(vcpu, v->vmcb_address, svm_cpus[this_pcpu()->id].host_vmcb);
     svm_avic_end_run(vcpu);
     return verdict;
