@@ -254,6 +254,8 @@ void attack_dr(struct chaos *c)
     PUT(&o, 0x0f, 0x23, 0xfb);                               /* MOV DR7, RBX */
     for (unsigned i = below(c, 4); i > 0; i--)
         put(&o, exits[below(c, ARRAY_SIZE(exits))], 2);
+    if (machine_may_be_qemu())
+        PUT(&o, 0x24, (uint8_t)~DR7_ENABLED); /* AND AL, imm8: what came out of them may go to DR7 next */
     PUT(&o, 0x0f, one_in(c, 2) ? 0x21 : 0x23, (uint8_t)(0xc0 | below(c, 8) << 3)); /* and again, perhaps under GD */
     run(c, &o);
 }
