@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 10
 PYTEST       := /usr/bin/python3 -m pytest
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help setup iso run test test-all test-programs bench bench-kvm plots popek fuzz prove coverage lint layers gdb compile-commands
+.PHONY: help setup iso run test test-all test-programs bench bench-kvm plots popek hostile fuzz prove coverage lint layers gdb compile-commands
 help:
 	@echo 'make                build $(KERNEL_ELF)'
 	@echo 'make run            install what is missing, build, boot $(ISO), console on this terminal'
@@ -24,6 +24,7 @@ help:
 	@echo 'make plots          the last make bench as tests/bench/*.svg'
 	@echo 'make bench-kvm      measures KVM, with which make bench compares, anew; writes tests/bench/kvm.json'
 	@echo 'make popek          is a VM equivalent to the bare machine? both engines, every sensitive instruction'
+	@echo 'make hostile        guests that try to get out or to starve others: how much they tried, on both engines'
 	@echo 'make fuzz           each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS); one of them: make fuzz T=virtio'
 	@echo 'make prove          what tests/prove says of the arithmetic of bounds, for every argument'
 	@echo 'make coverage       what the unit tests reach, and build/coverage/index.html'
@@ -78,6 +79,11 @@ popek:
 	@scripts/setup
 	@+$(SUBMAKE) $(KERNEL_ELF) guests
 	@tests/popek/run
+
+hostile:
+	@scripts/setup
+	@+$(SUBMAKE) test-programs
+	@$(PYTEST) $(PYTEST_FLAGS) -k "chaos or hostile" tests/boot
 
 fuzz:
 	@scripts/setup

@@ -35,6 +35,17 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("boot", engines, indirect=True)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What tests have measured (record_property)."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())
+               if report.user_properties]
+    if reports:
+        terminalreporter.section("figures")
+    for report in sorted(reports, key=lambda report: report.nodeid):
+        figures = ", ".join(f"{name} {value}" for name, value in report.user_properties)
+        terminalreporter.write_line(f"{report.nodeid.split('::')[-1]}: {figures}")
+
+
 @pytest.fixture
 def boot(request):
     """boot(TOML text, machine="bochs", cpus=1, …) -> harness.Boot; the machine is that of the engine, if the test is marked."""

@@ -6,8 +6,7 @@ panics, the tables and bitmaps of every VM still give it its own only, and every
 import pytest
 from vms import guest, options, stopped
 
-# On QEMU, one long run in some twenty ends with its "events" in a loop, or with QEMU itself gone.
-pytestmark = pytest.mark.engines(full=["amd-v"])
+pytestmark = pytest.mark.engines
 
 # Attacks by what may disturb what; the last ones end most VMs at once, as they would stop a bare machine.
 ATTACKS = {
