@@ -91,7 +91,7 @@ static unsigned npt_leaf_levels(const struct host_config *config)
 }
 
 /*
- * QEMU's emulation (all versions up to 9.0) leaves an interrupt that VMRUN has injected behind as if it were still to
+ * QEMU's emulation (7.2 and later) leaves an interrupt that VMRUN has injected behind as if it were still to
  * be delivered. Whatever stops the emulation for a moment before the next exit, as another thread's late kick does,
  * delivers it again, whether RFLAGS.IF is set or not.
  */
