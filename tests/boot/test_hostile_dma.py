@@ -126,7 +126,7 @@ def test_no_interrupt_that_matters_is_lost_when_they_are_held_back(boot, disk_im
 def test_a_forged_message_is_no_interrupt(boot):
     """It names an entry that nobody has. QEMU's unit blocks it and says so itself, but records no fault; that it is
     more lenient than hardware (it lets the compatibility format pass, and does not ask who writes) is why
-    tests/host/vtd_test.c has the rest."""
+    tests/host/vtd_irq_test.c has the rest."""
     machine, guests = start(boot, POWER_OFF + ATTACKER + VICTIM, machine=machine_with(EDU), cpus=2)
     guests.attacker(f"message {0xfee00010 | 1000 << 5:x} 0")
     log = (machine.session.workdir / "emulator.log").read_text()
