@@ -42,6 +42,9 @@ struct fake_irq {
 };
 struct irq_line fake_irq_line(struct fake_irq *recorder, unsigned input);
 
+/* How many times interrupts were turned off and not on again. */
+extern unsigned fake_irqs_off;
+
 /* Did the statement panic? For tests of what must be caught as a bug of ours. */
 extern jmp_buf *fake_panic_target;
 extern char fake_panic_text[256];

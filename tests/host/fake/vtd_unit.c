@@ -36,16 +36,6 @@ uint32_t apic_id(void)
     return fake_apic_id;
 }
 
-uint64_t arch_irq_save(void)
-{
-    return 0x202;
-}
-
-void arch_irq_restore(uint64_t flags)
-{
-    assert_int_equal(flags, 0x202);
-}
-
 int vtd_unit_map(struct vtd_unit *unit, const struct acpi_dmar_unit *table)
 {
     uint64_t index = (table->base.value - FAKE_UNIT_BASE) / PAGE_SIZE;
