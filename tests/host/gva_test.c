@@ -1,104 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Theory: for any tables and any mode the walk ends as the guest's own MMU would have ended it
- * (address, fault, accessed and dirty bits), and whatever a guest writes into its tables, nothing
- * else is read or written.
+ * Theory: for any tables and any mode the walk ends at the address where the guest's own MMU would have ended it, with the
+ * accessed and dirty bits that it would have left, and whatever a guest writes into its tables, nothing else is read or written.
  */
-#include "tests/host/fake/fake.h"
-#include "arch/x86/guest/gva.h"
-#include "arch/x86/regs.h"
-#include "kernel/lib/errno.h"
-
-#define P   UINT64_C(0x01)
-#define RW  UINT64_C(0x02)
-#define US  UINT64_C(0x04)
-#define A   UINT64_C(0x20)
-#define D   UINT64_C(0x40)
-#define PS  UINT64_C(0x80)
-#define XD  UINT64_C(0x8000000000000000)
-#define ALL (P | RW | US | A | D)
-
-/* Two slots of guest RAM with a hole between; tables in either. */
-#define LOW_BYTES  0x10000u
-#define HIGH_BASE  UINT64_C(0x100000)
-#define HIGH_BYTES 0x40000u
-#define PML4       UINT64_C(0x1000)
-#define PDPT       UINT64_C(0x101000)
-#define PD         UINT64_C(0x2000)
-#define PT         UINT64_C(0x102000)
-#define PML5       UINT64_C(0x3000)
-#define PAGE       UINT64_C(0x110000)
-#define HOLE       UINT64_C(0x50000)
-
-static uint8_t low[LOW_BYTES] __attribute__((aligned(4096)));
-static uint8_t high[HIGH_BYTES] __attribute__((aligned(4096)));
-static struct guest_mem mem;
-static struct gva_context ctx;
-
-/* Indices 0x101, 0x82, 0x43, 0x24: all different, kernel half. */
-#define ADDRESS UINT64_C(0xffff80a088624abc)
-#define I4      ((ADDRESS >> 39) & 511)
-#define I3      ((ADDRESS >> 30) & 511)
-#define I2      ((ADDRESS >> 21) & 511)
-#define I1      ((ADDRESS >> 12) & 511)
-
-static uint64_t *entry(uint64_t table, uint64_t index)
-{
-    return guest_mem_at(&mem, GPA(table + 8 * index), 8);
-}
-
-static uint32_t *entry32(uint64_t table, uint64_t index)
-{
-    return guest_mem_at(&mem, GPA(table + 4 * index), 4);
-}
-
-static void clear_memory(void)
-{
-    memset(low, 0, sizeof low);
-    memset(high, 0, sizeof high);
-}
-
-static void enter_4_level(void)
-{
-    ctx.cr0 = CR0_PE | CR0_PG | CR0_WP;
-    ctx.cr3 = PML4 | 0x018; /* PCD, PWT, or a PCID: no address */
-    ctx.cr4 = CR4_PAE | CR4_PSE;
-    ctx.efer = EFER_LME | EFER_LMA | EFER_NXE;
-    *entry(PML4, I4) = PDPT | ALL;
-    *entry(PDPT, I3) = PD | ALL;
-    *entry(PD, I2) = PT | ALL;
-    *entry(PT, I1) = PAGE | ALL;
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    mem = (struct guest_mem){0};
-    clear_memory();
-    assert_int_equal(guest_mem_add(&mem, GPA(0), LOW_BYTES, low), 0);
-    assert_int_equal(guest_mem_add(&mem, GPA(HIGH_BASE), HIGH_BYTES, high), 0);
-    ctx = (struct gva_context){.physical_bits = 40, .has_1g_pages = true, .mem = &mem};
-    enter_4_level();
-    return 0;
-}
-
-static void expect_gpa(uint64_t gva, enum access access, uint64_t gpa)
-{
-    uint32_t code = 0xdead;
-    gpa_t out;
-
-    assert_int_equal(gva_translate(&ctx, GVA(gva), access, &out, &code), 0);
-    assert_int_equal(out.value, gpa);
-}
-
-static void expect_fault(uint64_t gva, enum access access, uint32_t error_code)
-{
-    uint32_t code = 0xdead;
-    gpa_t out;
-
-    assert_int_equal(gva_translate(&ctx, GVA(gva), access, &out, &code), -EFAULT);
-    assert_int_equal(code, error_code);
-}
+#include "tests/host/fake/gva_rig.h"
 
 /* --- addresses --- */
 
@@ -215,14 +120,6 @@ static void pae_has_more_reserved_bits(void **state)
     }
 }
 
-static void enter_32bit(void)
-{
-    clear_memory();
-    ctx.efer = 0;
-    ctx.cr4 = CR4_PSE;
-    ctx.cr3 = PD;
-}
-
 static void two_levels(void **state)
 {
     uint32_t gva = 0xc0624abc;
@@ -263,205 +160,6 @@ static void four_megabyte_pages(void **state)
     *pde = PT | PS | ALL;
     *entry32(PT, (gva >> 12) & 1023) = PAGE | ALL;
     expect_gpa(gva, ACCESS_READ, PAGE | 0xabc);
-}
-
-/* --- faults --- */
-
-static uint64_t *const *path(void)
-{
-    static uint64_t *entries[4];
-
-    entries[0] = entry(PML4, I4);
-    entries[1] = entry(PDPT, I3);
-    entries[2] = entry(PD, I2);
-    entries[3] = entry(PT, I1);
-    return entries;
-}
-
-static void each_level_must_be_present(void **state)
-{
-    (void)state;
-    for (unsigned i = 0; i < 4; i++) {
-        *path()[i] ^= P;
-        *path()[i] |= XD | BIT(50); /* of what is not present, nothing else counts */
-        ctx.cpl = 0;
-        expect_fault(ADDRESS, ACCESS_READ, 0);
-        expect_fault(ADDRESS, ACCESS_WRITE, PFEC_WR);
-        ctx.cpl = 3;
-        expect_fault(ADDRESS, ACCESS_FETCH, PFEC_US | PFEC_ID);
-        expect_fault(ADDRESS, (enum access)(ACCESS_WRITE | ACCESS_IMPLICIT), PFEC_WR);
-        enter_4_level();
-    }
-}
-
-static void the_fetch_bit_needs_nx_or_smep(void **state)
-{
-    (void)state;
-    *entry(PT, I1) = 0;
-    expect_fault(ADDRESS, ACCESS_FETCH, PFEC_ID);
-    ctx.efer &= ~EFER_NXE;
-    expect_fault(ADDRESS, ACCESS_FETCH, 0);
-    ctx.cr4 |= CR4_SMEP;
-    expect_fault(ADDRESS, ACCESS_FETCH, PFEC_ID);
-    enter_32bit();
-    ctx.efer = EFER_NXE; /* of no use without PAE */
-    expect_fault(0, ACCESS_FETCH, 0);
-    ctx.cr4 |= CR4_SMEP;
-    expect_fault(0, ACCESS_FETCH, PFEC_ID);
-}
-
-static void reserved_bits_fault_at_each_level(void **state)
-{
-    (void)state;
-    for (unsigned i = 0; i < 4; i++) {
-        for (unsigned bit = 40; bit < 52; bit++) {
-            *path()[i] |= BIT(bit);
-            expect_fault(ADDRESS, ACCESS_READ, PFEC_P | PFEC_RSVD);
-            *path()[i] &= ~BIT(bit);
-        }
-        *path()[i] |= XD;
-        ctx.efer &= ~EFER_NXE;
-        expect_fault(ADDRESS, ACCESS_READ, PFEC_P | PFEC_RSVD);
-        enter_4_level();
-    }
-    ctx.physical_bits = 52;
-    *entry(PT, I1) |= BIT(51);
-    expect_gpa(ADDRESS, ACCESS_READ, BIT(51) | PAGE | 0xabc);
-}
-
-static void large_pages_have_reserved_bits(void **state)
-{
-    (void)state;
-    *entry(PML4, I4) |= PS;
-    expect_fault(ADDRESS, ACCESS_WRITE, PFEC_P | PFEC_RSVD | PFEC_WR);
-    enter_4_level();
-    for (unsigned bit = 13; bit < 30; bit++) {
-        *entry(PDPT, I3) = BIT(bit) | PS | ALL;
-        expect_fault(ADDRESS, ACCESS_READ, PFEC_P | PFEC_RSVD);
-    }
-    *entry(PDPT, I3) = PS | ALL;
-    ctx.has_1g_pages = false;
-    expect_fault(ADDRESS, ACCESS_READ, PFEC_P | PFEC_RSVD);
-    enter_4_level();
-    for (unsigned bit = 13; bit < 21; bit++) {
-        *entry(PD, I2) = BIT(bit) | PS | ALL;
-        expect_fault(ADDRESS, ACCESS_READ, PFEC_P | PFEC_RSVD);
-    }
-}
-
-static void tables_outside_of_ram_are_all_ones(void **state)
-{
-    (void)state;
-    ctx.cr3 = HOLE;
-    expect_fault(ADDRESS, ACCESS_READ, PFEC_P | PFEC_RSVD);
-    ctx.cr3 = PML4;
-    *entry(PD, I2) = 0x7000000000 | ALL;
-    expect_fault(ADDRESS, ACCESS_READ, PFEC_P | PFEC_RSVD);
-    enter_32bit();
-    ctx.cr3 = HOLE;
-    expect_fault(0, ACCESS_READ, PFEC_P | PFEC_RSVD);
-    ctx.cr4 = 0;
-    expect_gpa(5, ACCESS_WRITE, 0xfffff005);
-}
-
-/* The manual's lists, one by one; the first that fits says no. */
-static bool manual_allows(enum access access, uint64_t rights, bool xd)
-{
-    bool supervisor = ctx.cpl < 3 || (access & ACCESS_IMPLICIT), user_page = rights & US,
-         write = rights & RW;
-
-    if (access & ACCESS_FETCH) {
-        if (xd)
-            return false;
-        if (supervisor)
-            return !user_page || !(ctx.cr4 & CR4_SMEP);
-        return user_page;
-    }
-    if (!supervisor)
-        return user_page && (write || !(access & ACCESS_WRITE));
-    if (user_page && (ctx.cr4 & CR4_SMAP)) {
-        if (access & ACCESS_IMPLICIT)
-            return false;
-        if (!(ctx.rflags & RFLAGS_AC))
-            return false;
-    }
-    return !(access & ACCESS_WRITE) || write || !(ctx.cr0 & CR0_WP);
-}
-
-static void check_rights(enum access access, uint64_t upper, uint64_t lower)
-{
-    bool user = ctx.cpl == 3 && !(access & ACCESS_IMPLICIT);
-    uint32_t code = PFEC_P | (access & ACCESS_WRITE ? PFEC_WR : 0) |
-                    (access & ACCESS_FETCH ? PFEC_ID : 0) | (user ? PFEC_US : 0);
-
-    *entry(PDPT, I3) = PD | P | A | upper;
-    *entry(PT, I1) = PAGE | P | A | D | lower;
-    if (manual_allows(access, upper & lower, (upper | lower) & XD))
-        expect_gpa(ADDRESS, access, PAGE | 0xabc);
-    else
-        expect_fault(ADDRESS, access, code);
-}
-
-static uint64_t pick(unsigned bits, unsigned bit, uint64_t value)
-{
-    return bits & BIT(bit) ? value : 0;
-}
-
-static void rights_are_as_in_the_manual(void **state)
-{
-    static const int kinds[] = {ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH,
-                                ACCESS_READ | ACCESS_IMPLICIT, ACCESS_WRITE | ACCESS_IMPLICIT};
-
-    (void)state;
-    for (unsigned bits = 0; bits < BIT(12); bits++) {
-        ctx.cr0 = CR0_PG | CR0_PE | pick(bits, 0, CR0_WP);
-        ctx.cr4 = CR4_PAE | pick(bits, 1, CR4_SMEP) | pick(bits, 2, CR4_SMAP);
-        ctx.rflags = pick(bits, 3, RFLAGS_AC);
-        ctx.cpl = (bits >> 4) & 3;
-        for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++)
-            check_rights((enum access)kinds[k],
-                         pick(bits, 6, RW) | pick(bits, 7, US) | pick(bits, 8, XD),
-                         pick(bits, 9, RW) | pick(bits, 10, US) | pick(bits, 11, XD));
-    }
-}
-
-static void protection_keys_guard_user_data(void **state)
-{
-    uint64_t key5 = UINT64_C(5) << 59;
-
-    (void)state;
-    ctx.cpl = 3;
-    ctx.pkru = 1u << 10; /* access disable of key 5 */
-    *entry(PT, I1) |= key5;
-    expect_gpa(ADDRESS, ACCESS_READ, PAGE | 0xabc); /* not switched on */
-    ctx.cr4 |= CR4_PKE;
-    expect_fault(ADDRESS, ACCESS_READ, PFEC_P | PFEC_US | PFEC_PK);
-    expect_gpa(ADDRESS, ACCESS_FETCH, PAGE | 0xabc);
-    ctx.pkru = 2u << 10; /* write disable */
-    expect_gpa(ADDRESS, ACCESS_READ, PAGE | 0xabc);
-    expect_fault(ADDRESS, ACCESS_WRITE, PFEC_P | PFEC_US | PFEC_PK | PFEC_WR);
-    ctx.cpl = 0;
-    expect_fault(ADDRESS, ACCESS_WRITE, PFEC_P | PFEC_PK | PFEC_WR);
-    ctx.cr0 &= ~CR0_WP;
-    expect_gpa(ADDRESS, ACCESS_WRITE, PAGE | 0xabc);
-    ctx.pkru = 3u << 10;
-    *entry(PML4, I4) &= ~US; /* a supervisor page has no key */
-    expect_gpa(ADDRESS, ACCESS_WRITE, PAGE | 0xabc);
-    *entry(PML4, I4) |= US;
-    *entry(PT, I1) ^= key5; /* key 0 */
-    expect_gpa(ADDRESS, ACCESS_WRITE, PAGE | 0xabc);
-}
-
-static void protection_keys_are_of_ia32e_mode(void **state)
-{
-    (void)state;
-    ctx.efer = 0;
-    ctx.cr4 |= CR4_PKE;
-    ctx.pkru = 3;
-    ctx.pdpte[0] = PD | P;
-    *entry(PD, 0) = PT | ALL;
-    *entry(PT, 0) = PAGE | ALL;
-    expect_gpa(5, ACCESS_WRITE, PAGE | 5);
 }
 
 /* --- accessed and dirty --- */
@@ -541,99 +239,6 @@ static void an_entry_that_changed_is_not_marked(void **state)
     assert_int_equal(*entry(PML4, I4), (PML4 | P | RW | A | D));
 }
 
-/* --- fetching --- */
-
-static void fetches_across_pages(void **state)
-{
-    struct gva_fault fault;
-    uint8_t bytes[15];
-
-    (void)state;
-    *entry(PT, I1 + 1) = 0x5000 | ALL; /* in the other slot */
-    memcpy(guest_mem_at(&mem, GPA(PAGE + 0xff8), 8), "01234567", 8);
-    memcpy(guest_mem_at(&mem, GPA(0x5000), 7), "89abcde", 7);
-    assert_int_equal(gva_fetch(&ctx, GVA((ADDRESS & ~0xfffull) + 0xff8), bytes, 15, &fault), 15);
-    assert_int_equal(fault.error, 0);
-    assert_memory_equal(bytes, "0123456789abcde", 15);
-    assert_int_equal(gva_fetch(&ctx, GVA((ADDRESS & ~0xfffull) + 0xff8), bytes, 8, &fault), 8);
-    assert_int_equal(gva_fetch(&ctx, GVA(0), bytes, 0, &fault), 0);
-    assert_int_equal(fault.error, 0);
-}
-
-static void fetches_what_can_be_had(void **state)
-{
-    uint64_t page = ADDRESS & ~0xfffull;
-    struct gva_fault fault;
-    uint8_t bytes[15];
-
-    (void)state;
-    ctx.cpl = 3;
-    assert_int_equal(gva_fetch(&ctx, GVA(page + 0xffe), bytes, 15, &fault), 2);
-    assert_int_equal(fault.error, -EFAULT);
-    assert_int_equal(fault.address.value, page + 0x1000);
-    assert_int_equal(fault.error_code, PFEC_US | PFEC_ID);
-    *entry(PT, I1) |= XD;
-    assert_int_equal(gva_fetch(&ctx, GVA(page + 0xffe), bytes, 15, &fault), 0);
-    assert_int_equal(fault.error, -EFAULT);
-    assert_int_equal(fault.address.value, page + 0xffe);
-    assert_int_equal(fault.error_code, PFEC_P | PFEC_US | PFEC_ID);
-    *entry(PT, I1) = HOLE | ALL;
-    assert_int_equal(gva_fetch(&ctx, GVA(page), bytes, 15, &fault), 0);
-    assert_int_equal(fault.error, -EIO);
-}
-
-/* Its short cut may say nothing but what the long way says, whatever the page and its neighbour are like. */
-static void expect_same_fetch(uint64_t at, uint64_t value, uint64_t neighbour)
-{
-    uint8_t bytes[INSTRUCTION_BYTES_MAX] = {0}, expected[INSTRUCTION_BYTES_MAX] = {0};
-    struct gva_fault fault = {0}, expected_fault;
-    size_t count;
-
-    *entry(PT, I1) = value;
-    *entry(PT, I1 + 1) = neighbour;
-    count = gva_fetch(&ctx, GVA(at), expected, sizeof expected, &expected_fault);
-    *entry(PT, I1) = value; /* it may have been marked */
-    *entry(PT, I1 + 1) = neighbour;
-    assert_int_equal(gva_fetch_instruction(&ctx, GVA(at), bytes, &fault), count);
-    assert_memory_equal(bytes, expected, sizeof bytes);
-    if (count == sizeof bytes)
-        return;
-    assert_int_equal(fault.error, expected_fault.error);
-    assert_int_equal(fault.address.value, expected_fault.address.value);
-    assert_int_equal(fault.error_code, expected_fault.error_code);
-}
-
-static void an_instruction_is_fetched_as_any_bytes_are(void **state)
-{
-    const uint64_t values[] = {PAGE | ALL,        PAGE | (ALL & ~A), PAGE | (ALL & ~US), PAGE | ALL | XD,
-                               PAGE | ALL | BIT(45), HOLE | ALL,     0x5000 | ALL,       0};
-
-    (void)state;
-    for (unsigned i = 0; i < PAGE_SIZE; i++)
-        *(uint8_t *)guest_mem_at(&mem, GPA(PAGE + i), 1) = (uint8_t)(i * 7 + i / 256);
-    for (unsigned i = 0; i < ARRAY_SIZE(values) * ARRAY_SIZE(values) * 2; i++) {
-        ctx.cpl = i % 2 ? 3 : 0;
-        for (unsigned offset = 0; offset < PAGE_SIZE; offset += offset < 0xfe0 ? 0x3f8 : 1)
-            expect_same_fetch((ADDRESS & ~0xfffull) + offset, values[i / 2 % ARRAY_SIZE(values)],
-                              values[i / 2 / ARRAY_SIZE(values)]);
-    }
-}
-
-static void a_fetch_ends_where_canonical_addresses_end(void **state)
-{
-    struct gva_fault fault;
-    uint8_t bytes[15];
-
-    (void)state;
-    *entry(PML4, 255) = PDPT | ALL;
-    *entry(PDPT, 511) = PD | ALL;
-    *entry(PD, 511) = PT | ALL;
-    *entry(PT, 511) = PAGE | ALL;
-    assert_int_equal(gva_fetch(&ctx, GVA(BIT(47) - 3), bytes, 15, &fault), 3);
-    assert_int_equal(fault.error, -EINVAL);
-    assert_int_equal(fault.address.value, BIT(47));
-}
-
 /* --- hostile tables --- */
 
 static uint64_t random64(void)
@@ -672,9 +277,9 @@ static void random_context(void)
 static void fill_with_random_tables(void)
 {
     for (unsigned i = 0; i < LOW_BYTES / 8; i++)
-        ((uint64_t *)low)[i] = random_entry();
+        ((uint64_t *)ram_low)[i] = random_entry();
     for (unsigned i = 0; i < HIGH_BYTES / 8; i++)
-        ((uint64_t *)high)[i] = random_entry();
+        ((uint64_t *)ram_high)[i] = random_entry();
 }
 
 static uint64_t random_address(void)
@@ -696,8 +301,8 @@ static void random_tables_do_no_harm(void **state)
     (void)state;
     srand(4);
     fill_with_random_tables();
-    memcpy(low_before, low, sizeof low);
-    memcpy(high_before, high, sizeof high);
+    memcpy(low_before, ram_low, sizeof ram_low);
+    memcpy(high_before, ram_high, sizeof ram_high);
     for (unsigned round = 0; round < 200000; round++) {
         uint64_t gva = random_address();
         uint32_t code = 0;
@@ -710,8 +315,8 @@ static void random_tables_do_no_harm(void **state)
         found += error == 0;
     }
     assert_true(found > 5000);
-    only_marks_differ(low_before, low, sizeof low);
-    only_marks_differ(high_before, high, sizeof high);
+    only_marks_differ(low_before, ram_low, sizeof ram_low);
+    only_marks_differ(high_before, ram_high, sizeof ram_high);
 }
 
 /* With protection keys on, but none that denies, the same walk is made the long way. */
@@ -748,36 +353,25 @@ static void the_short_cut_agrees_with_the_long_way(void **state)
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup(name, gva_rig_set_up)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(without_paging_linear_is_physical, set_up),
-        cmocka_unit_test_setup(four_levels, set_up),
-        cmocka_unit_test_setup(bits_that_are_ignored_are_ignored, set_up),
-        cmocka_unit_test_setup(five_levels, set_up),
-        cmocka_unit_test_setup(five_levels_are_not_taken_for_four, set_up),
-        cmocka_unit_test_setup(what_is_not_canonical_is_no_page_fault, set_up),
-        cmocka_unit_test_setup(pae_starts_from_the_cpus_own_entries, set_up),
-        cmocka_unit_test_setup(pae_has_more_reserved_bits, set_up),
-        cmocka_unit_test_setup(two_levels, set_up),
-        cmocka_unit_test_setup(four_megabyte_pages, set_up),
-        cmocka_unit_test_setup(each_level_must_be_present, set_up),
-        cmocka_unit_test_setup(the_fetch_bit_needs_nx_or_smep, set_up),
-        cmocka_unit_test_setup(reserved_bits_fault_at_each_level, set_up),
-        cmocka_unit_test_setup(large_pages_have_reserved_bits, set_up),
-        cmocka_unit_test_setup(tables_outside_of_ram_are_all_ones, set_up),
-        cmocka_unit_test_setup(rights_are_as_in_the_manual, set_up),
-        cmocka_unit_test_setup(protection_keys_guard_user_data, set_up),
-        cmocka_unit_test_setup(protection_keys_are_of_ia32e_mode, set_up),
-        cmocka_unit_test_setup(marks_what_was_used, set_up),
-        cmocka_unit_test_setup(marks_large_pages, set_up),
-        cmocka_unit_test_setup(marks_nothing_on_a_fault, set_up),
-        cmocka_unit_test_setup(marks_32bit_entries_and_not_their_neighbours, set_up),
-        cmocka_unit_test_setup(an_entry_that_changed_is_not_marked, set_up),
-        cmocka_unit_test_setup(fetches_across_pages, set_up),
-        cmocka_unit_test_setup(fetches_what_can_be_had, set_up),
-        cmocka_unit_test_setup(an_instruction_is_fetched_as_any_bytes_are, set_up),
-        cmocka_unit_test_setup(a_fetch_ends_where_canonical_addresses_end, set_up),
-        cmocka_unit_test_setup(random_tables_do_no_harm, set_up),
-        cmocka_unit_test_setup(the_short_cut_agrees_with_the_long_way, set_up),
+        TEST(without_paging_linear_is_physical),
+        TEST(four_levels),
+        TEST(bits_that_are_ignored_are_ignored),
+        TEST(five_levels),
+        TEST(five_levels_are_not_taken_for_four),
+        TEST(what_is_not_canonical_is_no_page_fault),
+        TEST(pae_starts_from_the_cpus_own_entries),
+        TEST(pae_has_more_reserved_bits),
+        TEST(two_levels),
+        TEST(four_megabyte_pages),
+        TEST(marks_what_was_used),
+        TEST(marks_large_pages),
+        TEST(marks_nothing_on_a_fault),
+        TEST(marks_32bit_entries_and_not_their_neighbours),
+        TEST(an_entry_that_changed_is_not_marked),
+        TEST(random_tables_do_no_harm),
+        TEST(the_short_cut_agrees_with_the_long_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
