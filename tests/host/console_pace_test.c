@@ -5,20 +5,9 @@
  * hypervisor's arrive whole. The line is a queue that the test drains.
  */
 #include "tests/host/fake/fake.h"
-#include "arch/arch.h"
 #include "kernel/console.h"
 
 #define CAPACITY (CONSOLE_LOG_RESERVE + 4096u)
-
-uint64_t arch_irq_save(void)
-{
-    return 0;
-}
-
-void arch_irq_restore(uint64_t flags)
-{
-    (void)flags;
-}
 
 static char queue[4 * CAPACITY];
 static size_t queued, drained;
