@@ -15,15 +15,17 @@ HOST_FLAGS_fuzz   := $(HOST_SANITIZE) -fsanitize=fuzzer-no-link -O2
 HOST_FLAGS_coverage := --coverage -fprofile-abs-path -O0
 
 # What needs a CPU, a real machine or libc's own names is not hosted; fake/ has stand-ins for some of it.
+# fake/sched_rig.c has others, which are for the scheduler's tests alone.
 HOST_EXCLUDED := kernel/lib/string.c kernel/main.c $(wildcard kernel/machine*.c) kernel/log.c kernel/panic.c \
-                 kernel/timer.c kernel/vcpu.c kernel/sched.c kernel/control.c kernel/manager.c kernel/frames.c kernel/ballooning.c
+                 kernel/timer.c kernel/vcpu.c kernel/sched.c kernel/control.c kernel/manager.c kernel/frames.c kernel/ballooning.c \
+                 tests/host/fake/sched_rig.c
 HOST_GUEST    := decode emulate gva boot boot_% elf aml acpi_tables access cpuid cr event hypercall io mmio msr pv_eoi pvclock speculation startup steal_time task_switch task_segment breakpoint world_msr
 HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/*.c drivers/net/*.c drivers/virt/*.c)) \
                  $(filter $(HOST_GUEST:%=arch/x86/guest/%.c),$(wildcard arch/x86/guest/*.c)) \
                  $(wildcard arch/x86/acpi.c arch/x86/acpi_*.c arch/x86/vmx/ept.c arch/x86/vmx/vmx_caps.c) \
                  $(addprefix arch/x86/,clock_measure.c machine_check.c paging_format.c) \
                  $(wildcard arch/x86/svm/*.c) \
-                 $(addprefix drivers/host/,terminal.c screen.c vga_text.c framebuffer.c keyboard.c host_uart.c) build/font.c $(wildcard tests/host/fake/*.c)
+                 $(addprefix drivers/host/,terminal.c screen.c vga_text.c framebuffer.c keyboard.c host_uart.c) build/font.c $(filter-out $(HOST_EXCLUDED),$(wildcard tests/host/fake/*.c))
 HOST_SOURCES  += $(filter-out arch/x86/vtd/vtd_reg.c,$(wildcard arch/x86/vtd/*.c)) \
                  arch/x86/unsafe_dma.c $(filter-out drivers/host/pci_config.c,$(wildcard drivers/host/pci*.c))
 HOST_TESTS    := $(patsubst tests/host/%.c,%,$(wildcard tests/host/*_test.c))
@@ -37,7 +39,8 @@ HOST_HAS_PORTS := drivers/host/host_uart.c kernel/machine_legacy.c
 REAL_timer_test := kernel/timer.c
 REAL_panic_test := kernel/panic.c
 REAL_backtrace_test := arch/x86/backtrace.c
-REAL_sched_test := kernel/sched.c
+REAL_sched_test := kernel/sched.c tests/host/fake/sched_rig.c
+REAL_sched_wake_test := $(REAL_sched_test)
 REAL_manager_test := kernel/manager.c
 REAL_run_loop_test := kernel/vcpu.c
 REAL_shell_test := kernel/machine_net.c
