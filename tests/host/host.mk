@@ -15,10 +15,11 @@ HOST_FLAGS_fuzz   := $(HOST_SANITIZE) -fsanitize=fuzzer-no-link -O2
 HOST_FLAGS_coverage := --coverage -fprofile-abs-path -O0
 
 # What needs a CPU, a real machine or libc's own names is not hosted; fake/ has stand-ins for some of it.
-# fake/sched_rig.c has others, which are for the scheduler's tests alone.
+# Rigs that say what others in fake/ say, too, are linked with their tests alone.
+HOST_RIGS     := $(addprefix tests/host/fake/,sched_rig.c virtqueue_rig.c)
 HOST_EXCLUDED := kernel/lib/string.c kernel/main.c $(wildcard kernel/machine*.c) kernel/log.c kernel/panic.c \
                  kernel/timer.c kernel/vcpu.c kernel/sched.c kernel/control.c kernel/manager.c kernel/frames.c kernel/ballooning.c \
-                 tests/host/fake/sched_rig.c
+                 $(HOST_RIGS)
 HOST_GUEST    := decode emulate gva boot boot_% elf aml acpi_tables access cpuid cr event hypercall io mmio msr pv_eoi pvclock speculation startup steal_time task_switch task_segment breakpoint world_msr
 HOST_SOURCES  := $(filter-out $(HOST_EXCLUDED),$(wildcard kernel/lib/*.c kernel/*.c drivers/net/*.c drivers/virt/*.c)) \
                  $(filter $(HOST_GUEST:%=arch/x86/guest/%.c),$(wildcard arch/x86/guest/*.c)) \
@@ -35,12 +36,14 @@ HOST_ASKS_CPU := arch/x86/vmx/vmx_caps.c arch/x86/svm/svm_caps.c arch/x86/guest/
 # Their ports are the test's: a stand-in of arch/x86/io.h.
 HOST_HAS_PORTS := drivers/host/host_uart.c kernel/machine_legacy.c
 
-# The tests of what the others have a stand-in for: linked before the library, so that the real one counts.
+# The tests of what the others have a stand-in for: linked before the library, so that the real one counts. And rigs.
 REAL_timer_test := kernel/timer.c
 REAL_panic_test := kernel/panic.c
 REAL_backtrace_test := arch/x86/backtrace.c
 REAL_sched_test := kernel/sched.c tests/host/fake/sched_rig.c
 REAL_sched_wake_test := $(REAL_sched_test)
+REAL_virtqueue_test := tests/host/fake/virtqueue_rig.c
+REAL_virtqueue_hostile_test := $(REAL_virtqueue_test)
 REAL_manager_test := kernel/manager.c
 REAL_run_loop_test := kernel/vcpu.c
 REAL_shell_test := kernel/machine_net.c
