@@ -16,7 +16,7 @@ HOST_FLAGS_coverage := --coverage -fprofile-abs-path -O0
 
 # What needs a CPU, a real machine or libc's own names is not hosted; fake/ has stand-ins for some of it.
 # Rigs that say what others in fake/ say, too, are linked with their tests alone.
-HOST_RIGS     := $(addprefix tests/host/fake/,sched_rig.c virtqueue_rig.c virtio_mmio_rig.c virtio_net_rig.c)
+HOST_RIGS     := $(addprefix tests/host/fake/,machine_rig.c sched_rig.c virtqueue_rig.c virtio_mmio_rig.c virtio_net_rig.c)
 HOST_EXCLUDED := kernel/lib/string.c kernel/main.c $(wildcard kernel/machine*.c) kernel/log.c kernel/panic.c \
                  kernel/timer.c kernel/vcpu.c kernel/sched.c kernel/control.c kernel/manager.c kernel/frames.c kernel/ballooning.c \
                  $(HOST_RIGS)
@@ -60,7 +60,7 @@ REAL_machine_pin_test := kernel/machine_pin.c
 REAL_ballooning_test := kernel/ballooning.c
 REAL_machine_legacy_test := kernel/machine_legacy.c
 REAL_smp_test := arch/x86/smp.c
-REAL_machine_failure_test := $(wildcard kernel/machine*.c) kernel/ballooning.c kernel/manager.c arch/x86/device_irq.c
+REAL_machine_failure_test := tests/host/fake/machine_rig.c $(wildcard kernel/machine*.c) kernel/ballooning.c kernel/manager.c arch/x86/device_irq.c
 
 # $(1) flavour
 define host_rules
