@@ -1,142 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Theory: after any sequence of edits the tables say what a plain array of pages would say; at
- * every single store on the way, and through every table that hardware may still hold, each address
- * translates as before or as asked for; what fails has changed nothing; nothing leaks.
+ * Theory: a map, a change or an unmap does what was asked for, in the largest pages that fit, and says when hardware must
+ * forget; what fails has changed nothing; nothing leaks.
  */
-#include "tests/host/fake/fake.h"
-#include "tests/host/fake/arch.h"
-#include "arch/x86/paging_format.h"
-#include "arch/x86/vmx/ept.h"
-#include "kernel/page.h"
+#include "tests/host/fake/pt_rig.h"
+#include "arch/arch.h"
 #include "kernel/lib/errno.h"
-
-/* --- memory that fails on demand, and calls a hook after each store --- */
-
-#define NEVER (~0u)
-static unsigned allocs_left;
-static void (*after_store)(void);
-static unsigned stores;
-
-static int table_alloc(hpa_t *table)
-{
-    if (allocs_left != NEVER && allocs_left-- == 0) {
-        allocs_left = 0;
-        return -ENOMEM;
-    }
-    return page_alloc_zeroed(0, table);
-}
-
-static void table_free(hpa_t table)
-{
-    memset(phys_to_virt(table), 0xff, PAGE_SIZE);
-    page_free(table, 0);
-}
-
-static void table_store(uint64_t *entry, uint64_t value)
-{
-    *entry = value;
-    stores++;
-    if (after_store)
-        after_store();
-}
-
-static const struct pt_memory table_memory = {table_alloc, table_free, phys_to_virt, table_store};
-
-/* --- the hardware: a walk written from the manual alone --- */
-
-struct translation {
-    bool present;
-    uint64_t hpa;
-    bool write, exec, uncached;
-};
-
-static bool same(struct translation a, struct translation b)
-{
-    return a.present == b.present && (!a.present || (a.hpa == b.hpa && a.write == b.write &&
-                                                     a.exec == b.exec && a.uncached == b.uncached));
-}
-
-static struct translation hardware_walk(bool is_ept, hpa_t root, uint64_t virt)
-{
-    struct translation t = {.present = true, .write = true, .exec = true};
-    uint64_t table = root.value, entry;
-
-    for (unsigned shift = 39;; shift -= 9) {
-        entry = ((uint64_t *)phys_to_virt(HPA(table)))[(virt >> shift) & 511];
-        if (!(entry & (is_ept ? 7 : 1)))
-            return (struct translation){0};
-        t.write = t.write && (entry & 2);
-        t.exec = t.exec && (is_ept ? (entry & 4) != 0 : !(entry >> 63));
-        table = entry & 0x000ffffffffff000;
-        if (shift == 12 || (entry & 0x80)) {
-            assert_true(shift < 39);
-            assert_int_equal(table & ((UINT64_C(1) << shift) - 1), 0); /* reserved bits */
-            t.uncached = is_ept ? (entry & 0x38) == 0 : (entry & 0x18) == 0x18;
-            t.hpa = table + (virt & ((UINT64_C(1) << shift) - 1));
-            return t;
-        }
-    }
-}
-
-static struct translation asked_for(uint64_t hpa, unsigned attributes)
-{
-    return (struct translation){true, hpa, (attributes & PT_WRITE) != 0,
-                                (attributes & PT_EXEC) != 0, (attributes & PT_UNCACHED) != 0};
-}
-
-/* --- fixture: each test runs for both formats --- */
-
-#define RW         (PT_READ | PT_WRITE)
-#define RWX        (RW | PT_EXEC)
-#define ALL_LEAVES (PT_LEAF_4K | PT_LEAF_2M | PT_LEAF_1G)
-
-static struct pt pt;
-static bool is_ept;
-static uint64_t pages_at_start;
-
-static uint64_t free_pages(void)
-{
-    struct page_stats s;
-
-    page_get_stats(&s);
-    return s.free_pages;
-}
-
-static int set_up_format(const struct pt_format *format, unsigned leaf_levels)
-{
-    fake_ram_reset();
-    page_init();
-    assert_int_equal(page_add_range(HPA(MIB(2)), MIB(32)), 0);
-    pages_at_start = free_pages();
-    allocs_left = NEVER;
-    after_store = NULL;
-    is_ept = format == &ept_format;
-    assert_int_equal(pt_create(&pt, format, &table_memory, leaf_levels), 0);
-    return 0;
-}
-
-static int set_up_host(void **state)
-{
-    (void)state;
-    return set_up_format(&paging_format, ALL_LEAVES);
-}
-
-static int set_up_ept(void **state)
-{
-    (void)state;
-    return set_up_format(&ept_format, ALL_LEAVES);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    after_store = NULL;
-    allocs_left = NEVER;
-    pt_destroy(&pt);
-    assert_int_equal(free_pages(), pages_at_start);
-    return 0;
-}
 
 static uint64_t size_at(uint64_t virt)
 {
@@ -159,8 +28,6 @@ static void map(uint64_t virt, uint64_t hpa, uint64_t size, unsigned attributes)
 {
     assert_int_equal(pt_map(&pt, virt, HPA(hpa), size, attributes), 0);
 }
-
-/* --- one thing at a time --- */
 
 static void nothing_is_mapped_at_first(void **state)
 {
@@ -465,141 +332,6 @@ static void lives_in_the_page_allocator(void **state)
     assert_int_equal(free_pages(), before);
 }
 
-/* --- a random life beside a model, with every store watched --- */
-
-#define MODEL_START (GIB(1) - MIB(3))
-#define MODEL_PAGES 2560u /* 10 MiB around a 1 GiB boundary */
-
-static struct translation model[MODEL_PAGES], model_before[MODEL_PAGES];
-
-static uint64_t page_virt(unsigned page)
-{
-    return MODEL_START + page * PAGE_SIZE;
-}
-
-static void watch_a_few(void)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        unsigned page = (unsigned)rand() % MODEL_PAGES;
-        struct translation t = hardware_walk(is_ept, pt.root, page_virt(page));
-
-        assert_true(same(t, model[page]) || same(t, model_before[page]));
-    }
-}
-
-static void compare_all(const struct translation *expected)
-{
-    for (unsigned page = 0; page < MODEL_PAGES; page++)
-        assert_true(same(hardware_walk(is_ept, pt.root, page_virt(page)), expected[page]));
-}
-
-static bool model_has(unsigned page, unsigned count)
-{
-    for (unsigned i = page; i < page + count; i++)
-        if (model[i].present)
-            return true;
-    return false;
-}
-
-enum edit { MAP, UNMAP, PROTECT, EDITS };
-
-/* What the model says to the edit; model becomes what is to come. */
-static int model_edit(enum edit edit, unsigned page, unsigned count, uint64_t hpa,
-                      unsigned attributes)
-{
-    if (edit == MAP && model_has(page, count))
-        return -EEXIST;
-    for (unsigned i = 0; i < count; i++) {
-        struct translation *t = &model[page + i];
-
-        if (edit == MAP)
-            *t = asked_for(hpa + i * PAGE_SIZE, attributes);
-        else if (edit == UNMAP)
-            t->present = false;
-        else if (t->present)
-            *t = asked_for(t->hpa, attributes);
-    }
-    return 0;
-}
-
-static int pt_edit(enum edit edit, unsigned page, unsigned count, uint64_t hpa, unsigned attributes)
-{
-    switch (edit) {
-    case MAP:
-        return pt_map(&pt, page_virt(page), HPA(hpa), count * PAGE_SIZE, attributes);
-    case UNMAP:
-        return pt_unmap(&pt, page_virt(page), count * PAGE_SIZE);
-    default:
-        return pt_protect(&pt, page_virt(page), count * PAGE_SIZE, attributes);
-    }
-}
-
-static void nothing_present_changed(void)
-{
-    for (unsigned page = 0; page < MODEL_PAGES; page++)
-        assert_true(!model_before[page].present || same(model_before[page], model[page]));
-}
-
-/* Half of the edits begin and end where large pages do. */
-static void choose_range(unsigned *page, unsigned *count)
-{
-    *page = (unsigned)rand() % MODEL_PAGES;
-    *count = 1 + (unsigned)rand() % (rand() % 2 ? 8 : MODEL_PAGES);
-    if (rand() % 2) {
-        *page = ALIGN_DOWN(*page, 256u);
-        *count = ALIGN_UP(*count, 256u);
-    }
-    *count = MIN(*count, MODEL_PAGES - *page);
-}
-
-static void random_edit(void)
-{
-    static const unsigned attributes[] = {PT_READ, RW, RWX, RW | PT_UNCACHED};
-    unsigned page, count, chosen = attributes[rand() % 4];
-    enum edit edit = (enum edit)(rand() % EDITS);
-    uint64_t hpa;
-    int expected, result;
-
-    choose_range(&page, &count);
-    hpa = GIB(3) + page_virt(page) + (rand() % 4 ? 0 : KIB(4)); /* mostly fit for large pages */
-    memcpy(model_before, model, sizeof model);
-    expected = model_edit(edit, page, count, hpa, chosen);
-    allocs_left = rand() % 3 ? NEVER : (unsigned)rand() % 4;
-    after_store = watch_a_few;
-    result = pt_edit(edit, page, count, hpa, chosen);
-    after_store = NULL;
-    assert_true(result == expected || (result == -ENOMEM && allocs_left == 0));
-    if (result)
-        memcpy(model, model_before, sizeof model);
-    if (!pt.is_stale)
-        nothing_present_changed();
-    compare_all(model);
-    if (rand() % 2)
-        pt_flushed(&pt);
-}
-
-static void survives_a_random_life(void **state)
-{
-    (void)state;
-    srand(3);
-    memset(model, 0, sizeof model);
-    for (unsigned round = 0; round < 1500; round++)
-        random_edit();
-    pt_flushed(&pt);
-    assert_true(pt.table_pages <= 1 + 1 + 2 + 6);
-    assert_int_equal(pages_at_start - free_pages(), pt.table_pages);
-    allocs_left = NEVER;
-    assert_int_equal(pt_unmap(&pt, MODEL_START, MODEL_PAGES * PAGE_SIZE), 0);
-    pt_flushed(&pt);
-    assert_int_equal(pt.table_pages, 1);
-}
-
-#define BOTH(test)                                         \
-    {#test " (host)", test, set_up_host, tear_down, NULL}, \
-    {                                                      \
-#test " (EPT)", test, set_up_ept, tear_down, NULL  \
-    }
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -622,7 +354,6 @@ int main(void)
         BOTH(a_split_that_fails_is_undone),
         BOTH(fails_without_memory_for_the_root),
         BOTH(lives_in_the_page_allocator),
-        BOTH(survives_a_random_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
