@@ -16,7 +16,7 @@ HOST_FLAGS_coverage := --coverage -fprofile-abs-path -O0
 
 # What needs a CPU, a real machine or libc's own names is not hosted; fake/ has stand-ins for some of it.
 # Rigs that say what others in fake/ say, too, are linked with their tests alone.
-HOST_RIGS     := $(addprefix tests/host/fake/,machine_rig.c pt_rig.c sched_rig.c virtqueue_rig.c virtio_mmio_rig.c virtio_net_rig.c)
+HOST_RIGS     := $(addprefix tests/host/fake/,machine_rig.c pt_rig.c sched_rig.c virtio_blk_rig.c virtio_mmio_rig.c virtio_net_rig.c virtqueue_rig.c)
 HOST_EXCLUDED := kernel/lib/string.c kernel/main.c $(wildcard kernel/machine*.c) kernel/log.c kernel/panic.c \
                  kernel/timer.c kernel/vcpu.c kernel/sched.c kernel/control.c kernel/manager.c kernel/frames.c kernel/ballooning.c \
                  $(HOST_RIGS)
@@ -46,6 +46,8 @@ REAL_sched_test := kernel/sched.c tests/host/fake/sched_rig.c
 REAL_sched_wake_test := $(REAL_sched_test)
 REAL_virtqueue_test := tests/host/fake/virtqueue_rig.c
 REAL_virtqueue_hostile_test := $(REAL_virtqueue_test)
+REAL_virtio_blk_test := tests/host/fake/virtio_blk_rig.c
+REAL_virtio_blk_types_test := $(REAL_virtio_blk_test)
 REAL_virtio_mmio_test := tests/host/fake/virtio_mmio_rig.c
 REAL_virtio_serve_test := $(REAL_virtio_mmio_test)
 REAL_virtio_net_test := tests/host/fake/virtio_net_rig.c

@@ -4,164 +4,11 @@
  * else, however the buffers are cut; whatever cannot be done says so in its status byte, and the
  * disk stays as it was.
  */
-#include "tests/host/fake/virtio_driver.h"
-#include "drivers/virt/virtio_blk.h"
+#include "tests/host/fake/virtio_blk_rig.h"
 #include "kernel/ramdisk.h"
 #include "kernel/lib/errno.h"
 
-#define DISK_SECTORS 200u
-#define WRITE        VIRTQ_DESC_F_WRITE
-
-/* Where a test keeps the parts of a request. */
-#define HEADER (GUEST_BUFFERS)
-#define STATUS (GUEST_BUFFERS + 0x20)
-#define DATA   (GUEST_BUFFERS + 0x1000)
-
-static struct guest guest;
-static struct virtio_blk blk;
-static struct driver_queue *q;
-
-/* A disk that counts, fails on demand and checks what it is promised. */
-static uint8_t sectors[DISK_SECTORS][512];
-static struct blockdev disk;
-static unsigned flushes, writes, discards, zeroings;
-static int disk_error;
-static void (*while_working)(void);
-
-static int work(uint64_t offset, uint64_t size)
-{
-    assert_int_equal(offset % 512, 0);
-    assert_int_equal(size % 512, 0);
-    assert_true(range_fits(offset, size, sizeof sectors));
-    if (while_working)
-        while_working();
-    return disk_error;
-}
-
-static int disk_read(void *context, uint64_t offset, void *to, size_t size)
-{
-    int error = work(offset, size);
-
-    assert_ptr_equal(context, &disk);
-    if (!error)
-        memcpy(to, (uint8_t *)sectors + offset, size);
-    return error;
-}
-
-static int disk_write(void *context, uint64_t offset, const void *from, size_t size)
-{
-    int error = work(offset, size);
-
-    (void)context;
-    writes++;
-    if (!error)
-        memcpy((uint8_t *)sectors + offset, from, size);
-    return error;
-}
-
-static int disk_flush(void *context)
-{
-    (void)context;
-    flushes++;
-    return disk_error;
-}
-
-static int disk_discard(void *context, uint64_t offset, uint64_t size)
-{
-    (void)context;
-    discards++;
-    return work(offset, size);
-}
-
-static int disk_write_zeroes(void *context, uint64_t offset, uint64_t size)
-{
-    int error = work(offset, size);
-
-    (void)context;
-    zeroings++;
-    if (!error)
-        memset((uint8_t *)sectors + offset, 0, size);
-    return error;
-}
-
-static const struct blockdev_ops disk_ops = {disk_read, disk_write, disk_flush, disk_discard,
-                                             disk_write_zeroes};
-
-static void start_with(uint64_t features)
-{
-    virtio_blk_init(&blk, &guest.mem, &disk);
-    guest_attach(&guest, &blk.device);
-    driver_start(&guest, features, 1, 128);
-    q = &guest.queues[0];
-}
-
-#define ALL_FEATURES                                                       \
-    (VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE | VIRTIO_BLK_F_DISCARD | \
-     VIRTIO_BLK_F_WRITE_ZEROES | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
-
-static int set_up(void **state)
-{
-    (void)state;
-    guest_start(&guest);
-    disk = (struct blockdev){&disk_ops, &disk, sizeof sectors, false, "ringmaster-disk-0"};
-    for (unsigned i = 0; i < DISK_SECTORS; i++)
-        memset(sectors[i], (int)i, sizeof sectors[i]);
-    flushes = writes = discards = zeroings = 0;
-    disk_error = 0;
-    while_working = NULL;
-    start_with(ALL_FEATURES);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    guest_stop(&guest);
-    return 0;
-}
-
-/* Sends a request and returns its status; *used_len is what the device says that it wrote. */
-static uint32_t used_len;
-
-static uint8_t send_pieces(uint32_t type, uint64_t sector, const struct buffer *data,
-                           unsigned count)
-{
-    struct virtio_blk_req_header header = {type, 0, sector};
-    struct buffer buffers[VIRTIO_BLK_QUEUE_SIZE] = {{HEADER, sizeof header, 0}};
-    struct virtq_used_elem entry;
-
-    memcpy(guest_at(&guest, HEADER), &header, sizeof header);
-    *(uint8_t *)guest_at(&guest, STATUS) = 0xff;
-    memcpy(buffers + 1, data, count * sizeof *data);
-    buffers[count + 1] = (struct buffer){STATUS, 1, WRITE};
-    driver_add(&guest, q, buffers, count + 2);
-    driver_kick(&guest, q);
-    assert_false(driver_needs_reset(&guest));
-    assert_true(driver_take_used(&guest, q, &entry));
-    used_len = entry.len;
-    return *(uint8_t *)guest_at(&guest, STATUS);
-}
-
-static uint8_t send_request(uint32_t type, uint64_t sector, uint32_t data_bytes, uint16_t flags)
-{
-    struct buffer data = {DATA, data_bytes, flags};
-
-    return send_pieces(type, sector, &data, data_bytes ? 1 : 0);
-}
-
-static uint8_t send_ranges(uint32_t type, const struct virtio_blk_discard_write_zeroes *ranges,
-                           unsigned count)
-{
-    memcpy(guest_at(&guest, DATA), ranges, count * sizeof *ranges);
-    return send_request(type, 0, count * (uint32_t)sizeof *ranges, 0);
-}
-
 /* --- configuration --- */
-
-static uint64_t config(size_t offset, unsigned width)
-{
-    return virtio_mmio_ops.read(&guest.mmio, VIRTIO_MMIO_CONFIG + offset, width);
-}
 
 static void tells_its_geometry(void **state)
 {
@@ -323,143 +170,6 @@ static void errors_of_the_disk_reach_the_guest(void **state)
     assert_int_equal(send_request(VIRTIO_BLK_T_IN, 0, 512, WRITE), VIRTIO_BLK_S_OK);
 }
 
-/* --- the other types --- */
-
-static void types_that_nobody_knows_are_unsupported(void **state)
-{
-    static const uint32_t types[] = {2, 3, 5, 7, 9, 10, 12, 14, 15, 1000, UINT32_MAX};
-
-    (void)state;
-    for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
-        assert_int_equal(send_request(types[i], 0, 512, WRITE), VIRTIO_BLK_S_UNSUPP);
-    assert_int_equal(used_len, 1);
-}
-
-static void says_its_id(void **state)
-{
-    (void)state;
-    memset(guest_at(&guest, DATA), 0xee, 32);
-    assert_int_equal(send_request(VIRTIO_BLK_T_GET_ID, 0, 20, WRITE), VIRTIO_BLK_S_OK);
-    assert_int_equal(used_len, 21);
-    assert_memory_equal(guest_at(&guest, DATA), "ringmaster-disk-0\0\0\0\xee", 21);
-    assert_int_equal(send_request(VIRTIO_BLK_T_GET_ID, 0, 4, WRITE), VIRTIO_BLK_S_OK);
-    assert_int_equal(used_len, 5);
-    assert_int_equal(send_request(VIRTIO_BLK_T_GET_ID, 0, 512, WRITE), VIRTIO_BLK_S_OK);
-    assert_int_equal(used_len, 21);
-}
-
-static void flushes_when_told(void **state)
-{
-    (void)state;
-    assert_int_equal(send_request(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
-    assert_int_equal(flushes, 1);
-}
-
-static void writethrough_flushes_each_write(void **state)
-{
-    (void)state;
-    virtio_mmio_ops.write(&guest.mmio, VIRTIO_MMIO_CONFIG + 32, 1, 0);
-    assert_int_equal(config(32, 1), 0);
-    assert_int_equal(send_request(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK);
-    assert_int_equal(flushes, 1);
-    virtio_mmio_ops.write(&guest.mmio, VIRTIO_MMIO_CONFIG + 32, 1, 1);
-    virtio_mmio_ops.write(&guest.mmio, VIRTIO_MMIO_CONFIG + 32, 4, 0); /* not this field alone */
-    virtio_mmio_ops.write(&guest.mmio, VIRTIO_MMIO_CONFIG + 0, 1, 0);
-    assert_int_equal(send_request(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK);
-    assert_int_equal(flushes, 1);
-    assert_int_equal(config(0, 4), DISK_SECTORS);
-}
-
-static void a_driver_that_cannot_flush_gets_writethrough(void **state)
-{
-    (void)state;
-    start_with(VIRTIO_BLK_F_CONFIG_WCE);
-    assert_int_equal(config(32, 1), 0);
-    assert_int_equal(send_request(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK);
-    assert_int_equal(flushes, 1);
-}
-
-static void the_cache_mode_is_not_changed_without_the_feature(void **state)
-{
-    (void)state;
-    start_with(VIRTIO_BLK_F_FLUSH);
-    virtio_mmio_ops.write(&guest.mmio, VIRTIO_MMIO_CONFIG + 32, 1, 0);
-    assert_int_equal(config(32, 1), 1);
-}
-
-static void discards_and_zeroes_ranges(void **state)
-{
-    static const uint8_t zeroes[512];
-    struct virtio_blk_discard_write_zeroes ranges[] = {
-        {10, 2, 0}, {20, 1, 0}, {DISK_SECTORS, 0, 0}};
-
-    (void)state;
-    assert_int_equal(send_ranges(VIRTIO_BLK_T_DISCARD, ranges, 3), VIRTIO_BLK_S_OK);
-    assert_int_equal(discards, 3);
-    ranges[1].flags = VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
-    assert_int_equal(send_ranges(VIRTIO_BLK_T_WRITE_ZEROES, ranges, 2), VIRTIO_BLK_S_OK);
-    assert_memory_equal(sectors[10], zeroes, 512);
-    assert_memory_equal(sectors[11], zeroes, 512);
-    assert_int_equal(sectors[12][0], 12);
-    assert_memory_equal(sectors[20], zeroes, 512);
-    assert_int_equal(sectors[21][0], 21);
-}
-
-static void bad_ranges_are_refused_before_any_is_acted_upon(void **state)
-{
-    static const struct {
-        struct virtio_blk_discard_write_zeroes range;
-        uint8_t discard, write_zeroes;
-    } rows[] = {
-        {{0, 1, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP}, VIRTIO_BLK_S_UNSUPP, VIRTIO_BLK_S_OK},
-        {{0, 1, 2}, VIRTIO_BLK_S_UNSUPP, VIRTIO_BLK_S_UNSUPP},
-        {{DISK_SECTORS, 1, 0}, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_IOERR},
-        {{DISK_SECTORS - 1, 2, 0}, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_IOERR},
-        {{UINT64_MAX, 1, 0}, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_IOERR},
-        {{UINT64_MAX / 512 + 1, 1, 0}, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_IOERR},
-        {{0, UINT32_MAX, 0}, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_IOERR},
-    };
-
-    (void)state;
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct virtio_blk_discard_write_zeroes ranges[] = {{5, 1, 0}, rows[i].range};
-
-        discards = zeroings = 0;
-        assert_int_equal(send_ranges(VIRTIO_BLK_T_DISCARD, ranges, 2), rows[i].discard);
-        assert_int_equal(discards, rows[i].discard == VIRTIO_BLK_S_OK ? 2 : 0);
-        assert_int_equal(send_ranges(VIRTIO_BLK_T_WRITE_ZEROES, ranges, 2), rows[i].write_zeroes);
-        assert_int_equal(zeroings, rows[i].write_zeroes == VIRTIO_BLK_S_OK ? 2 : 0);
-    }
-}
-
-static void lists_of_ranges_have_limits(void **state)
-{
-    struct virtio_blk_discard_write_zeroes ranges[VIRTIO_BLK_RANGES_MAX + 1] = {{0}};
-
-    (void)state;
-    assert_int_equal(send_ranges(VIRTIO_BLK_T_DISCARD, ranges, VIRTIO_BLK_RANGES_MAX),
-                     VIRTIO_BLK_S_OK);
-    assert_int_equal(send_ranges(VIRTIO_BLK_T_DISCARD, ranges, VIRTIO_BLK_RANGES_MAX + 1),
-                     VIRTIO_BLK_S_IOERR);
-    assert_int_equal(send_request(VIRTIO_BLK_T_DISCARD, 0, 0, 0), VIRTIO_BLK_S_IOERR);
-    assert_int_equal(send_request(VIRTIO_BLK_T_WRITE_ZEROES, 0, 15, 0), VIRTIO_BLK_S_IOERR);
-    assert_int_equal(send_request(VIRTIO_BLK_T_WRITE_ZEROES, 0, 17, 0), VIRTIO_BLK_S_IOERR);
-    disk.capacity_bytes = GIB(1);
-    start_with(ALL_FEATURES);
-    ranges[0].num_sectors = VIRTIO_BLK_RANGE_BYTES_MAX / 512 + 1;
-    assert_int_equal(send_ranges(VIRTIO_BLK_T_DISCARD, ranges, 1), VIRTIO_BLK_S_IOERR);
-}
-
-static void ranges_need_their_features(void **state)
-{
-    struct virtio_blk_discard_write_zeroes range = {0, 1, 0};
-
-    (void)state;
-    start_with(VIRTIO_BLK_F_FLUSH);
-    assert_int_equal(send_ranges(VIRTIO_BLK_T_DISCARD, &range, 1), VIRTIO_BLK_S_UNSUPP);
-    assert_int_equal(send_ranges(VIRTIO_BLK_T_WRITE_ZEROES, &range, 1), VIRTIO_BLK_S_UNSUPP);
-}
-
 /* --- shapes --- */
 
 static void the_header_may_come_in_pieces(void **state)
@@ -588,7 +298,7 @@ static void a_scratch_disk_without_memory_says_so(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, virtio_blk_rig_set_up, virtio_blk_rig_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(tells_its_geometry),
         TEST(a_read_only_disk_offers_no_changes),
@@ -598,16 +308,6 @@ int main(void)
         TEST(what_is_not_on_the_disk_is_an_error),
         TEST(a_transfer_has_a_limit),
         TEST(errors_of_the_disk_reach_the_guest),
-        TEST(types_that_nobody_knows_are_unsupported),
-        TEST(says_its_id),
-        TEST(flushes_when_told),
-        TEST(writethrough_flushes_each_write),
-        TEST(a_driver_that_cannot_flush_gets_writethrough),
-        TEST(the_cache_mode_is_not_changed_without_the_feature),
-        TEST(discards_and_zeroes_ranges),
-        TEST(bad_ranges_are_refused_before_any_is_acted_upon),
-        TEST(lists_of_ranges_have_limits),
-        TEST(ranges_need_their_features),
         TEST(the_header_may_come_in_pieces),
         TEST(what_is_no_request_stops_the_device),
         TEST(a_request_that_changes_underneath_stays_what_it_was),
