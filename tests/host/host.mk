@@ -16,7 +16,8 @@ HOST_FLAGS_coverage := --coverage -fprofile-abs-path -O0
 
 # What needs a CPU, a real machine or libc's own names is not hosted; fake/ has stand-ins for some of it.
 # Rigs that say what others in fake/ say, too, are linked with their tests alone.
-HOST_RIGS     := $(addprefix tests/host/fake/,machine_rig.c pt_rig.c sched_rig.c virtio_blk_rig.c virtio_mmio_rig.c virtio_net_rig.c virtqueue_rig.c)
+HOST_RIGS     := $(addprefix tests/host/fake/,machine_rig.c pci_passthrough_rig.c pt_rig.c sched_rig.c virtio_blk_rig.c virtio_mmio_rig.c \
+                 virtio_net_rig.c virtqueue_rig.c)
 HOST_EXCLUDED := kernel/lib/string.c kernel/main.c $(wildcard kernel/machine*.c) kernel/log.c kernel/panic.c \
                  kernel/timer.c kernel/vcpu.c kernel/sched.c kernel/control.c kernel/manager.c kernel/frames.c kernel/ballooning.c \
                  $(HOST_RIGS)
@@ -40,6 +41,8 @@ HOST_HAS_PORTS := drivers/host/host_uart.c kernel/machine_legacy.c
 REAL_timer_test := kernel/timer.c
 REAL_panic_test := kernel/panic.c
 REAL_backtrace_test := arch/x86/backtrace.c
+REAL_pci_passthrough_test := tests/host/fake/pci_passthrough_rig.c
+REAL_pci_passthrough_msi_test := $(REAL_pci_passthrough_test)
 REAL_pt_test := tests/host/fake/pt_rig.c
 REAL_pt_random_test := $(REAL_pt_test)
 REAL_sched_test := kernel/sched.c tests/host/fake/sched_rig.c
