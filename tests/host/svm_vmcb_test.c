@@ -220,6 +220,23 @@ static void test_a_reset_vcpu_has_a_tag(void **state)
     }
 }
 
+/* SYSRET leaves the kernel's SS, with other selectors; programs are no kernels for that. */
+static void test_the_privilege_level_is_a_field_of_its_own(void **state)
+{
+    struct segment ss;
+
+    (void)state;
+    begin();
+    vmcb->state.cpl = 3;
+    svm_ops.get_segment(vcpu, SEG_SS, &ss);
+    assert_int_equal(ss.attributes & SEG_ATTR_DPL_MASK, SEG_ATTR_DPL_MASK);
+    ss.attributes &= (uint16_t)~SEG_ATTR_DPL_MASK;
+    svm_ops.set_segment(vcpu, SEG_SS, &ss);
+    assert_int_equal(vmcb->state.cpl, 0);
+    svm_ops.get_segment(vcpu, SEG_DS, &ss);
+    assert_int_equal(ss.attributes & SEG_ATTR_DPL_MASK, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, svm_rig_set_up, svm_rig_tear_down)
@@ -233,6 +250,7 @@ int main(void)
         TEST(test_what_changes_is_not_clean),
         TEST(test_tags_are_renewed_by_a_flush),
         TEST(test_a_reset_vcpu_has_a_tag),
+        TEST(test_the_privilege_level_is_a_field_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -200,6 +200,10 @@ static struct vmcb_segment pack_segment(const struct segment *s)
     };
 }
 
+/*
+ * The privilege level is a field of its own (APM 2, "VMRUN"): SYSRET leaves the attributes of SS as they are, the kernel's
+ * among them.
+ */
 void vmcb_get_segment(const struct vmcb *vmcb, enum segment_register which, struct segment *s)
 {
     const struct vmcb_segment *packed = (const void *)((const char *)vmcb + segment_offset(which));
@@ -209,11 +213,15 @@ void vmcb_get_segment(const struct vmcb *vmcb, enum segment_register which, stru
     s->attributes = (uint16_t)((packed->attributes & ATTRIBUTES_LOW) | high << ATTRIBUTES_GAP);
     s->limit = packed->limit;
     s->base = packed->base;
+    if (which == SEG_SS)
+        s->attributes = (uint16_t)((s->attributes & ~SEG_ATTR_DPL_MASK) | vmcb->state.cpl << SEG_ATTR_DPL_SHIFT);
 }
 
 void vmcb_set_segment(struct vmcb *vmcb, enum segment_register which, const struct segment *s)
 {
     *(struct vmcb_segment *)((char *)vmcb + segment_offset(which)) = pack_segment(s);
+    if (which == SEG_SS)
+        vmcb->state.cpl = (s->attributes & SEG_ATTR_DPL_MASK) >> SEG_ATTR_DPL_SHIFT;
     vmcb->control.clean &= ~(uint32_t)CLEAN_SEG;
 }
 
