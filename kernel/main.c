@@ -513,6 +513,7 @@ static NORETURN void ap_main(void)
     smp_report_online();
     while (!__atomic_load_n(&queues_are_ready, __ATOMIC_ACQUIRE))
         cpu_relax();
+    speculation_start_cpu();
     sched_loop();
 }
 
@@ -522,6 +523,7 @@ static void start_scheduler(void)
     random_init(&entropy, arch_random_seed);
     msr_init();
     speculation_init(config.mitigations);
+    speculation_start_cpu();
     manager_init(&boot, &entropy);
     control_start(control_main);
     __atomic_store_n(&queues_are_ready, true, __ATOMIC_RELEASE);

@@ -11,6 +11,8 @@
 #define MSR_IA32_FEATURE_CONTROL    0x3a
 #define MSR_IA32_TSC_ADJUST         0x3b
 #define MSR_IA32_SPEC_CTRL          0x48
+#define SPEC_CTRL_IBRS              (1u << 0)
+#define SPEC_CTRL_BHI_DIS_S         (1u << 10)
 #define MSR_IA32_PRED_CMD           0x49
 #define PRED_CMD_IBPB               1u
 #define MSR_IA32_BIOS_UPDT_TRIG     0x79
@@ -18,6 +20,7 @@
 #define MSR_IA32_MTRRCAP            0xfe
 #define MSR_IA32_ARCH_CAPABILITIES  0x10a
 #define ARCH_CAP_RDCL_NO            (1u << 0)
+#define ARCH_CAP_IBRS_ALL           (1u << 1)
 #define ARCH_CAP_SKIP_L1DFL_VMENTRY (1u << 3)
 #define ARCH_CAP_MDS_NO             (1u << 5)
 #define ARCH_CAP_TAA_NO             (1u << 8)

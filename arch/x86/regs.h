@@ -46,6 +46,7 @@
 #define EFER_LME BIT(8)
 #define EFER_LMA BIT(10)
 #define EFER_NXE BIT(11)
+#define EFER_AIBRSE BIT(21) /* AMD: automatic IBRS */
 
 #define RFLAGS_CF   BIT(0)
 #define RFLAGS_ONE  BIT(1) /* reads as 1 */
@@ -122,7 +123,9 @@ enum x86_exception {
 #define CPUID_7_EDX_IBPB         (1u << 26)
 #define CPUID_7_EDX_L1D_FLUSH    (1u << 28)
 #define CPUID_7_EDX_ARCH_CAPABILITIES (1u << 29)
+#define CPUID_72_EDX_BHI_CTRL    (1u << 4)
 #define CPUID_88_EBX_IBPB        (1u << 12)
+#define CPUID_821_EAX_AUTO_IBRS  (1u << 8)
 #define CPUID_81_EDX_NX          (1u << 20)
 #define CPUID_81_EDX_PAGE1GB     (1u << 26)
 

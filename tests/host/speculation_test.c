@@ -185,6 +185,39 @@ static void the_leaf_of_amd_counts_too(void **state)
     assert_int_equal(*fake_features_msr(MSR_IA32_PRED_CMD), PRED_CMD_IBPB);
 }
 
+/* By SPEC_CTRL, with what else the CPU has against histories; AMD's by EFER. */
+static void the_hypervisors_branches_are_its_own(void **state)
+{
+    (void)state;
+    *fake_features_msr(MSR_IA32_SPEC_CTRL) = BIT(2);
+    *fake_features_msr(MSR_IA32_EFER) = EFER_LMA;
+    set_capabilities(0);
+    speculation_start_cpu();
+    assert_int_equal(*fake_features_msr(MSR_IA32_SPEC_CTRL), BIT(2));
+    set_capabilities(ARCH_CAP_IBRS_ALL);
+    speculation_start_cpu();
+    assert_int_equal(*fake_features_msr(MSR_IA32_SPEC_CTRL), BIT(2) | SPEC_CTRL_IBRS);
+    fake_features_leaf(7)->eax = 2; /* the same in all subleaves */
+    fake_features_leaf(7)->edx |= CPUID_72_EDX_BHI_CTRL;
+    speculation_init(true);
+    speculation_start_cpu();
+    assert_int_equal(*fake_features_msr(MSR_IA32_SPEC_CTRL), BIT(2) | SPEC_CTRL_IBRS | SPEC_CTRL_BHI_DIS_S);
+}
+
+static void amds_are_too(void **state)
+{
+    (void)state;
+    *fake_features_msr(MSR_IA32_EFER) = EFER_LMA;
+    fake_features_leaf(0x80000000)->eax = 0x80000021;
+    fake_features_leaf(0x80000021)->eax = CPUID_821_EAX_AUTO_IBRS;
+    speculation_init(false);
+    speculation_start_cpu();
+    assert_int_equal(*fake_features_msr(MSR_IA32_EFER), EFER_LMA);
+    speculation_init(true);
+    speculation_start_cpu();
+    assert_int_equal(*fake_features_msr(MSR_IA32_EFER), EFER_LMA | EFER_AIBRSE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +230,8 @@ int main(void)
         cmocka_unit_test_setup(an_immune_cpu_keeps_its_cache, vulnerable_cpu),
         cmocka_unit_test_setup(a_cpu_without_them_is_not_asked, vulnerable_cpu),
         cmocka_unit_test_setup(the_leaf_of_amd_counts_too, vulnerable_cpu),
+        cmocka_unit_test_setup(the_hypervisors_branches_are_its_own, vulnerable_cpu),
+        cmocka_unit_test_setup(amds_are_too, vulnerable_cpu),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,9 +10,9 @@
 
 bool speculation_flushes_cache, speculation_clears_buffers;
 
-static bool forgets_branches;
+static bool forgets_branches, guards_branches;
 static uint64_t capabilities;            /* IA32_ARCH_CAPABILITIES; 0 where there is none */
-static struct cpuid_result leaf7, leaf88; /* likewise */
+static struct cpuid_result leaf7, leaf88, leaf821; /* likewise */
 
 static struct cpuid_result leaf(uint32_t number)
 {
@@ -23,6 +23,7 @@ static void look_at_cpu(void)
 {
     leaf7 = leaf(7);
     leaf88 = leaf(0x80000008);
+    leaf821 = leaf(0x80000021);
     capabilities = 0;
     if (leaf7.edx & CPUID_7_EDX_ARCH_CAPABILITIES)
         trap_rdmsr(MSR_IA32_ARCH_CAPABILITIES, &capabilities);
@@ -33,6 +34,11 @@ static void look_at_cpu(void)
 static bool needs_ibpb(void)
 {
     return leaf7.edx & CPUID_7_EDX_IBPB || leaf88.ebx & CPUID_88_EBX_IBPB;
+}
+
+static bool can_guard_branches(void)
+{
+    return capabilities & ARCH_CAP_IBRS_ALL || leaf821.eax & CPUID_821_EAX_AUTO_IBRS;
 }
 
 static bool needs_l1d_flush(void)
@@ -72,6 +78,7 @@ static const struct {
     const char *text;
 } measures[] = {
     {&forgets_branches, needs_ibpb, "between two VMs: branch prediction cleared"},
+    {&guards_branches, can_guard_branches, "in the hypervisor: no branch prediction of a guest's"},
     {&speculation_flushes_cache, needs_l1d_flush, "when the run loop goes back to a guest: level-1 data cache flushed"},
     {&speculation_clears_buffers, needs_verw, "before each entry: buffers cleared"},
 };
@@ -101,8 +108,7 @@ static void tell_siblings(void)
     for (unsigned i = 0; i < pcpu_count; i++)
         cores += is_first_of_core(i, shift);
     if (cores < pcpu_count)
-        log_info("preflight", "smt: hyperthreads share cores (CPUs: %u, cores: %u): cpus= keeps VMs apart that distrust "
-                 "each other", pcpu_count, cores);
+        log_info("preflight", "smt: hyperthreads share cores (CPUs: %u, cores: %u): cpus= keeps VMs apart", pcpu_count, cores);
 }
 
 /* --- what others see --- */
@@ -117,7 +123,25 @@ void speculation_init(bool is_wanted)
         else if (measures[i].is_needed())
             log_warn("preflight", "mitigations=off: not %s", measures[i].text);
     }
+    if (is_wanted && needs_ibpb() && !can_guard_branches())
+        log_warn("preflight", "no enhanced IBRS: guests can train the hypervisor's branch prediction");
     tell_siblings();
+}
+
+/* SDM 3A, "Indirect Branch Restricted Speculation": with IBRS_ALL it holds until it is cleared. AMD's is in EFER. */
+void speculation_start_cpu(void)
+{
+    uint64_t control = SPEC_CTRL_IBRS;
+
+    if (!guards_branches)
+        return;
+    if (leaf821.eax & CPUID_821_EAX_AUTO_IBRS) {
+        wrmsr(MSR_IA32_EFER, rdmsr(MSR_IA32_EFER) | EFER_AIBRSE);
+        return;
+    }
+    if (leaf7.eax >= 2 && cpuid(7, 2).edx & CPUID_72_EDX_BHI_CTRL)
+        control |= SPEC_CTRL_BHI_DIS_S;
+    wrmsr(MSR_IA32_SPEC_CTRL, rdmsr(MSR_IA32_SPEC_CTRL) | control);
 }
 
 void speculation_flush_cache(void)

@@ -114,8 +114,7 @@ static void report(void)
 bool svm_probe(const struct host_config *config)
 {
     if (!svm_is_present()) {
-        log_error("preflight", "AMD-V is missing: this CPU has none (CPUID Fn8000_0001 ECX.SVM), or the firmware or the "
-                  "emulator hides it; "
+        log_error("preflight", "AMD-V is missing: this CPU has none (CPUID Fn8000_0001 ECX.SVM), or it is hidden; "
                   "turn on \"SVM Mode\" in the firmware's set-up");
         return false;
     }

@@ -248,8 +248,8 @@ bool vmx_is_present(void)
 bool vmx_probe(const struct host_config *config)
 {
     if (!vmx_is_present()) {
-        log_error("preflight", "VT-x is missing: this CPU has none (CPUID.1:ECX.VMX), or the firmware or the "
-                  "emulator hides it; turn on \"Intel Virtualization Technology\" in the firmware's set-up");
+        log_error("preflight", "VT-x is missing: this CPU has none (CPUID.1:ECX.VMX), or it is hidden; "
+                  "turn on \"Intel Virtualization Technology\" in the firmware's set-up");
         return false;
     }
     if (!is_enabled_by_firmware()) {
