@@ -8,6 +8,7 @@
 #include "tests/host/fake/fake.h"
 #include "tests/host/fake/vcpu.h"
 #include "arch/x86/guest/emulate.h"
+#include "arch/x86/guest/gva.h"
 #include "arch/x86/guest/mmio.h"
 #include "arch/x86/paging_format.h"
 #include "arch/x86/regs.h"
@@ -106,12 +107,19 @@ static void put_code(uint64_t physical, const void *bytes, size_t count)
     memcpy(f.ram + physical, bytes, count);
 }
 
-static enum verdict access_at(uint64_t address)
+static enum verdict fault_at(uint64_t address, bool is_write)
 {
     struct vcpu_exit exit = {.kind = EXIT_MEMORY};
 
     exit.memory.address = GPA(address);
+    exit.memory.is_write = is_write;
     return mmio_handle(vcpu, &exit);
+}
+
+/* What may be written there may be read there. */
+static enum verdict access_at(uint64_t address)
+{
+    return fault_at(address, true);
 }
 
 #define RUN(code) (put_code(CODE_PAGE, code, sizeof(code) - 1), access_at(DEVICE))
@@ -131,6 +139,7 @@ static enum verdict access_with(const void *fetched, unsigned count)
     struct vcpu_exit exit = {.kind = EXIT_MEMORY, .fetched = fetched, .fetched_bytes = (uint8_t)count};
 
     exit.memory.address = GPA(DEVICE);
+    exit.memory.is_write = true;
     return mmio_handle(vcpu, &exit);
 }
 
@@ -524,10 +533,29 @@ static void code_behind_a_table_that_is_nowhere(void **state)
     assert_int_equal(f.vm.stop_reason, STOP_ERROR);
 }
 
+/* By another CPU, in the page of a device that this one may only read. */
+static void a_load_that_has_become_a_store(void **state)
+{
+    (void)state;
+    map(MAPPED, DEVICE);
+    *entry(PT, MAPPED >> 12 & 511) &= ~PTE_RW;
+    f.registers[VCPU_CR0] |= CR0_WP;
+    vcpu->gpr[GPR_RBX] = MAPPED;
+    put_code(CODE_PAGE, STORE_RBX_IMM, sizeof STORE_RBX_IMM - 1);
+    assert_int_equal(fault_at(DEVICE, false), VERDICT_RESUME);
+    assert_int_equal(device.writes, 0);
+    fake_vcpu_assert_raised_with_code(&f, X86_PF, PFEC_P | PFEC_WR);
+    vcpu->event.type = EVENT_NONE;
+    *entry(PT, MAPPED >> 12 & 511) |= PTE_RW;
+    assert_int_equal(fault_at(DEVICE, false), VERDICT_NEXT);
+    assert_int_equal(device.writes, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_load_and_a_store),
+        TEST(a_load_that_has_become_a_store),
         TEST(the_short_way_is_the_emulators),
         TEST(rip_counts_from_the_next_instruction),
         TEST(rsp_is_the_engines),

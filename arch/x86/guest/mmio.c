@@ -19,13 +19,15 @@ struct mmio {
     struct vcpu *vcpu;
     const struct gva_context *gva;
     gpa_t faulted;       /* the operand's guest-physical address, as the exit told it */
+    bool is_write;       /* and whether the guest may write there */
     bool is_one_operand; /* every access of the instruction is at that address */
     uint64_t breakpoints; /* that were hit, as bits of DR6 */
 };
 
 /*
  * The exit already says where the operand is, and that it is not RAM: no walk for an instruction with one memory
- * operand that stays in its page. The bits within the page show that it is the same access.
+ * operand that stays in its page. The bits within the page show that it is the same access. Another CPU may have replaced
+ * the instruction since: a write that was a read then is looked up, for the page may be read-only.
  */
 static inline bool is_the_faulted_one(gpa_t faulted, uint64_t linear, unsigned width)
 {
@@ -54,7 +56,7 @@ static int write_operand(void *context, gva_t linear, unsigned width, uint64_t v
     struct mmio *m = context;
 
     find_breakpoints(m, linear, width, true);
-    if (!m->is_one_operand || !is_the_faulted_one(m->faulted, linear.value, width))
+    if (!m->is_one_operand || !m->is_write || !is_the_faulted_one(m->faulted, linear.value, width))
         return access_write(m->vcpu, m->gva, linear, width, value);
     io_bus_write(&m->vcpu->vm->mmio, m->faulted.value, width, value);
     return 0;
@@ -223,7 +225,8 @@ enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
         return refuse_instruction(vcpu, exit, bytes);
     vcpu->emulated_length = insn->length;
     if (likely(instruction_is_plain_move(insn) && !vcpu->may_have_breakpoints &&
+               (exit->memory.is_write || !insn->memory_is_first) &&
                is_the_faulted_one(address, emulate_offset(insn, vcpu->gpr, rip.value), insn->memory_width)))
         return move(vcpu, insn, address);
-    return execute(&(struct mmio){.vcpu = vcpu, .gva = &gva, .faulted = address}, insn, rip.value);
+    return execute(&(struct mmio){.vcpu = vcpu, .gva = &gva, .faulted = address, .is_write = exit->memory.is_write}, insn, rip.value);
 }
