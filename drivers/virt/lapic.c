@@ -83,6 +83,14 @@ int lapic_highest_isr(const struct lapic *l)
     return highest_vector(l, APIC_ISR);
 }
 
+bool lapic_serves_others(const struct lapic *l, uint8_t vector)
+{
+    for (unsigned i = 0; i < LAPIC_VECTOR_WORDS; i++)
+        if (lapic_get(l, APIC_ISR + i * LAPIC_WORD_BYTES) & ~(i == vector / 32 ? 1u << vector % 32 : 0))
+            return true;
+    return false;
+}
+
 /* SDM 3A, "Task and Processor Priorities". */
 uint8_t lapic_priority(const struct lapic *l)
 {

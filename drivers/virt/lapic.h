@@ -154,6 +154,8 @@ static inline bool lapic_has_irr(const struct lapic *l)
 
 int lapic_highest_irr(struct lapic *l); /* -1: none */
 int lapic_highest_isr(const struct lapic *l);
+/* Is anything but this vector in service? */
+bool lapic_serves_others(const struct lapic *l, uint8_t vector);
 uint8_t lapic_ppr(struct lapic *l);            /* recomputed, and stored in the page */
 uint8_t lapic_priority(const struct lapic *l); /* the same, but only computed */
 int lapic_pending_vector(struct lapic *l);     /* deliverable now; -1: none */

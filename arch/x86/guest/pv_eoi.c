@@ -36,12 +36,16 @@ bool pv_eoi_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
     return true;
 }
 
-/* IOAPICs wait for the EOI of a level; what is requested waits for any. */
+/*
+ * IOAPICs wait for the EOI of a level; what is requested waits for any. One that interrupts another's handler gets no
+ * offer: an EOI that comes by the APIC must find the vector that it is for in service as the highest.
+ */
 void pv_eoi_offer(struct vcpu *vcpu, uint8_t vector)
 {
     uint8_t *place = place_of(vcpu, vcpu->pv_eoi_msr);
 
-    if (!place || lapic_is_level(vcpu->lapic, vector) || lapic_highest_irr(vcpu->lapic) >= 0)
+    if (!place || lapic_is_level(vcpu->lapic, vector) || lapic_highest_irr(vcpu->lapic) >= 0 ||
+        lapic_serves_others(vcpu->lapic, vector))
         return;
     WRITE_ONCE(*place, OFFERED);
     vcpu->has_eoi_offer = true;
