@@ -60,4 +60,10 @@ static inline struct pcpu *this_pcpu(void)
     return p;
 }
 
+/* Nothing that this CPU reads from here on, requests above all, is from before this. */
+static inline void pcpu_pass(struct pcpu *cpu)
+{
+    __atomic_fetch_add(&cpu->passes, 1, __ATOMIC_SEQ_CST);
+}
+
 #endif

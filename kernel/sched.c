@@ -349,7 +349,7 @@ void sched_loop(void)
         struct task *task;
         uint64_t now;
 
-        cpu->passes++;
+        pcpu_pass(cpu);
         timers_run();
         now = clock_now();
         if (unlikely(now >= cpu->next_balance))

@@ -203,7 +203,7 @@ static enum vcpu_outcome run_until_told(struct vcpu *vcpu)
     struct pcpu *cpu = this_pcpu();
 
     for (;;) {
-        cpu->passes++;
+        pcpu_pass(cpu);
         timers_run();
         if (vcpu->requests & RARE_REQUESTS)
             serve_requests(vcpu);
