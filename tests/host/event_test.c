@@ -220,6 +220,18 @@ static void test_a_pic_that_the_apic_masks_is_not_heard(void **state)
     assert_windows(false, false);
 }
 
+/* What the engine keeps for the local APIC, its TPR's threshold among it, must not wait for the PICs. */
+static void test_the_engine_is_told_behind_the_pics_interrupt(void **state)
+{
+    (void)state;
+    raise_apic(VECTOR);
+    raise_pic();
+    f.is_open[WINDOW_INTERRUPT] = false;
+    f.syncs = 0;
+    prepare(REQUEST_EVENT);
+    assert_int_equal(f.syncs, 1);
+}
+
 /* --- HLT --- */
 
 static void test_what_ends_a_hlt(void **state)
@@ -231,6 +243,9 @@ static void test_what_ends_a_hlt(void **state)
     vcpu->requests = 0;
     vcpu->nmi_pending = true;
     assert_true(event_wakes(vcpu));
+    f.is_open[WINDOW_NMI] = false; /* it halts in the handler of another */
+    assert_false(event_wakes(vcpu));
+    f.is_open[WINDOW_NMI] = true;
     vcpu->nmi_pending = false;
     raise_apic(VECTOR);
     assert_true(event_wakes(vcpu));
@@ -430,6 +445,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_pic_that_the_apic_masks_is_not_heard, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_the_engine_is_told_behind_the_pics_interrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_ends_a_hlt, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_interrupt_below_the_task_priority_ends_no_hlt,
                                         setup, teardown),

@@ -166,12 +166,16 @@ static void test_a_kick_ends_this_halt_or_the_next(void **state)
 
     (void)state;
     f.registers[VCPU_RFLAGS] = RFLAGS_ONE;
+    vcpu->is_halted = true;
     assert_int_equal(call(KICK_CPU, 0, 0, 0, 0), 0);
     assert_true(event_wakes(vcpu));
     assert_false(event_wakes(vcpu));
+    vcpu->is_halted = false;
     assert_int_equal(call(KICK_CPU, 0, 0, 0, 0), 0);
     event_prepare(vcpu); /* it runs on, and halts later */
     assert_int_equal(vcpu->requests, 0);
+    assert_false(event_wakes(vcpu)); /* a VM that is paused asks, too */
+    vcpu->is_halted = true;
     assert_true(event_wakes(vcpu));
     assert_false(event_wakes(vcpu));
     assert_int_equal(call(KICK_CPU, 0, 7, 0, 0), 0);

@@ -261,6 +261,19 @@ static void one_that_was_paused_in_a_hlt_sleeps_on(void **state)
     assert_int_equal(entries, 1);
 }
 
+/* The kick is for the HLT that comes next. */
+static void a_kick_survives_a_pause(void **state)
+{
+    (void)state;
+    vcpu_request(&vcpu, REQUEST_KICK | REQUEST_EVENT);
+    pause_it();
+    resume();
+    assert_int_equal(vcpu_run(&vcpu), VCPU_PREEMPTED);
+    vcpu.is_halted = true;
+    vcpu_request(&vcpu, REQUEST_LOOK);
+    assert_int_equal(vcpu_run(&vcpu), VCPU_PREEMPTED);
+}
+
 static void one_that_is_paused_ends(void **state)
 {
     (void)state;
@@ -291,6 +304,7 @@ int main(void)
         cmocka_unit_test_setup(the_first_crash_is_heard, set_up),
         cmocka_unit_test_setup(one_that_was_paused_while_busy_goes_on, set_up),
         cmocka_unit_test_setup(one_that_was_paused_in_a_hlt_sleeps_on, set_up),
+        cmocka_unit_test_setup(a_kick_survives_a_pause, set_up),
         cmocka_unit_test_setup(one_that_is_paused_ends, set_up),
         cmocka_unit_test_setup(a_halted_one_does_its_devices_work, set_up),
     };

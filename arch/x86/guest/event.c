@@ -189,13 +189,14 @@ static void take_requests(struct vcpu *vcpu)
 
 void event_prepare(struct vcpu *vcpu)
 {
-    bool taken, pic;
+    bool taken, pic, apic;
 
     take_requests(vcpu);
     taken = inject_pending_event(vcpu);
     taken |= inject_nmi(vcpu, taken);
     pic = has_pic_interrupt(vcpu);
-    if (!pic && !has_apic_interrupt(vcpu))
+    apic = has_apic_interrupt(vcpu); /* whatever the PICs have: the engine's threshold follows the TPR in it */
+    if (!pic && !apic)
         return;
     if (taken || !vcpu_ops->is_open(vcpu, WINDOW_INTERRUPT)) {
         vcpu_ops->want_window(vcpu, WINDOW_INTERRUPT, true);
@@ -206,12 +207,13 @@ void event_prepare(struct vcpu *vcpu)
         vcpu_ops->want_window(vcpu, WINDOW_INTERRUPT, true);
 }
 
+/* One that comes before the HLT is for that HLT, also if the VM is paused in between. */
 static bool take_kick(struct vcpu *vcpu)
 {
-    bool was_kicked = vcpu->is_kicked;
-
+    if (!vcpu->is_halted || !vcpu->is_kicked)
+        return false;
     vcpu->is_kicked = false;
-    return was_kicked;
+    return true;
 }
 
 bool event_wakes(struct vcpu *vcpu)
@@ -219,7 +221,8 @@ bool event_wakes(struct vcpu *vcpu)
     take_requests(vcpu);
     if (vcpu->waits_for_sipi)
         return false;
-    if (take_kick(vcpu) || vcpu->event.type != EVENT_NONE || vcpu->nmi_pending)
+    if (take_kick(vcpu) || vcpu->event.type != EVENT_NONE ||
+        (vcpu->nmi_pending && vcpu_ops->is_open(vcpu, WINDOW_NMI)))
         return true;
     if (!(vcpu_ops->get(vcpu, VCPU_RFLAGS) & RFLAGS_IF))
         return false;
