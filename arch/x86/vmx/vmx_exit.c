@@ -143,10 +143,19 @@ static void fill_io(struct vcpu *vcpu)
 }
 
 /* SDM 3C, "Exit Qualification for EPT Violations" */
+/* SDM 3C, "Information About NMI Unblocking Due to IRET": it did not come to its end, and NMIs are no longer blocked. */
+static COLD void block_nmis_again(void)
+{
+    if (!(vmread(VMCS_IDT_VECTORING_INFO) & INTERRUPTION_VALID))
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+}
+
 static void fill_memory(struct vcpu *vcpu)
 {
     uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
 
+    if (unlikely(q & QUALIFICATION_NMI_UNBLOCKED))
+        block_nmis_again();
     vcpu->exit.memory.address = GPA(vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
     vcpu->exit.memory.is_write = q & 2;
     vcpu->exit.memory.is_fetch = q & 4;

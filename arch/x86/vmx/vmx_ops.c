@@ -270,6 +270,14 @@ static void vmx_flush_physical(struct vcpu *vcpu)
     invept(INV_SINGLE_CONTEXT, vmx_of(vcpu)->eptp);
 }
 
+/* What was cached of the APIC's page while it was none would pass by (SDM 3C, "Virtualizing Memory-Mapped APIC Accesses"). */
+static void vmx_set_apic_mode(struct vcpu *vcpu)
+{
+    vmcs_set_apic_mode(vcpu);
+    if (vmx_of(vcpu)->proc2_controls & PROC2_VIRTUALIZE_APIC_ACCESSES)
+        vmx_flush_physical(vcpu);
+}
+
 static void vmx_vcpu_reset(struct vcpu *vcpu, const struct vcpu_start *start)
 {
     struct vmx_vcpu *v = vmx_of(vcpu);
@@ -590,7 +598,7 @@ const struct vcpu_ops vmx_ops = {
     .flush_physical = vmx_flush_physical,
     .own_ports = vmx_own_ports,
     .pass_ports = vmx_pass_ports,
-    .set_apic_mode = vmcs_set_apic_mode,
+    .set_apic_mode = vmx_set_apic_mode,
     .describe = vmcs_describe,
     .visit_passed = vmx_visit_passed,
     .serves_msr = vmx_serves_msr,
