@@ -225,8 +225,8 @@ enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
         return refuse_instruction(vcpu, exit, bytes);
     vcpu->emulated_length = insn->length;
     if (likely(instruction_is_plain_move(insn) && !vcpu->may_have_breakpoints &&
-               (exit->memory.is_write || !insn->memory_is_first) &&
-               is_the_faulted_one(address, emulate_offset(insn, vcpu->gpr, rip.value), insn->memory_width)))
+               is_the_faulted_one(address, emulate_offset(insn, vcpu->gpr, rip.value), insn->memory_width) &&
+               (!insn->memory_is_first || exit->memory.is_write)))
         return move(vcpu, insn, address);
     return execute(&(struct mmio){.vcpu = vcpu, .gva = &gva, .faulted = address, .is_write = exit->memory.is_write}, insn, rip.value);
 }

@@ -144,22 +144,24 @@ static void fill_io(struct vcpu *vcpu)
 
 /* SDM 3C, "Exit Qualification for EPT Violations" */
 /* SDM 3C, "Information About NMI Unblocking Due to IRET": it did not come to its end, and NMIs are no longer blocked. */
-static COLD void block_nmis_again(void)
+static COLD void keep_event_or_iret(struct vcpu *vcpu)
 {
     if (!(vmread(VMCS_IDT_VECTORING_INFO) & INTERRUPTION_VALID))
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+    keep_interrupted_event(vcpu);
 }
 
 static void fill_memory(struct vcpu *vcpu)
 {
     uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
 
-    if (unlikely(q & QUALIFICATION_NMI_UNBLOCKED))
-        block_nmis_again();
     vcpu->exit.memory.address = GPA(vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
     vcpu->exit.memory.is_write = q & 2;
     vcpu->exit.memory.is_fetch = q & 4;
-    keep_interrupted_event(vcpu);
+    if (unlikely(q & QUALIFICATION_NMI_UNBLOCKED))
+        keep_event_or_iret(vcpu);
+    else
+        keep_interrupted_event(vcpu);
 }
 
 /*
