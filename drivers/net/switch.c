@@ -29,6 +29,11 @@ static bool is_tagged(const struct net_packet *packet)
     return get_be16(packet->head + ETHERNET_TYPE) == ETHERTYPE_VLAN;
 }
 
+static bool has_any_tag(const struct net_packet *packet)
+{
+    return is_tagged(packet) || get_be16(packet->head + ETHERNET_TYPE) == ETHERTYPE_SERVICE_VLAN;
+}
+
 /* After the head has grown or shrunk in front of everything that offsets point at. */
 static void shift_offsets(struct net_packet *packet, int bytes)
 {
@@ -178,8 +183,11 @@ static void give(struct journey *j)
     const struct net_card *card = j->to->netdev.card;
     bool needs_tag = j->to->config.is_trunk && j->to->config.vlan != j->vlan;
 
-    /* A tag of the sender's own would be taken for the switch's. */
-    if (j->to->config.is_trunk && !needs_tag && is_tagged(j->packet)) {
+    /*
+     * A tag of the sender's own would be taken for the switch's, also behind one that names no VLAN, of either kind. And
+     * where VLAN 0 is not the trunk's own, no tag says it.
+     */
+    if (j->to->config.is_trunk && (needs_tag ? j->vlan == 0 : has_any_tag(j->packet))) {
         j->to->receive_drops[NET_DROP_VLAN]++;
         return;
     }

@@ -274,6 +274,34 @@ static void vlans_do_not_meet(void **state)
     assert_int_equal(cards[4].port->receive_drops[NET_DROP_VLAN], 1);
 }
 
+/* A trunk's guest takes the tag inside for a VLAN of its own if the outer one says none: Linux does. */
+static void a_tag_does_not_hide_behind_another(void **state)
+{
+    struct switch_port_config ten = plain, trunk = plain, trunk_ten = plain;
+    uint8_t frame[400] = {0};
+
+    (void)state;
+    ten.vlan = trunk_ten.vlan = 10;
+    trunk.is_trunk = trunk_ten.is_trunk = true;
+    plug(0, plain);
+    plug(1, trunk);
+    plug(2, ten);
+    plug(3, trunk_ten);
+    put_be16(frame + 12, ETHERTYPE_SERVICE_VLAN);
+    put_be16(frame + 16, ETHERTYPE_VLAN);
+    put_be16(frame + 18, 7);
+    for (unsigned from = 0; from <= 2; from += 2) {
+        memcpy(frame, broadcast, NET_MAC_BYTES);
+        memcpy(frame + NET_MAC_BYTES, mac_of(from), NET_MAC_BYTES);
+        send_bytes(from, frame, sizeof frame);
+    }
+    assert_int_equal(cards[1].port->receive_drops[NET_DROP_VLAN], 1);
+    assert_int_equal(cards[3].port->receive_drops[NET_DROP_VLAN], 2); /* and VLAN 0's, which no tag says to it */
+    assert_int_equal(get_be16(cards[1].last + 12), ETHERTYPE_VLAN);
+    assert_int_equal(get_be16(cards[1].last + 14), 10);
+    expect_at(1u << 1);
+}
+
 static void isolated_ports_meet_only_the_others(void **state)
 {
     struct switch_port_config isolated = plain;
@@ -387,6 +415,7 @@ int main(void)
         TEST(a_checked_port_sends_from_its_address_only),
         TEST(what_bridges_do_not_forward_ends_here),
         TEST(vlans_do_not_meet),
+        TEST(a_tag_does_not_hide_behind_another),
         TEST(isolated_ports_meet_only_the_others),
         TEST(a_port_that_is_gone_gets_nothing),
         TEST(ports_and_addresses_run_out),
