@@ -121,6 +121,9 @@ static uint8_t serve_get_id(struct virtio_blk *blk, struct request *r)
 
 /* --- DISCARD, WRITE_ZEROES: only a disk that can be written offers them --- */
 
+/* A page that is looked up and freed takes the time in which so many bytes, of a page's, are copied. */
+#define RANGE_BYTES_PER_WORK 64
+
 struct ranges {
     struct virtio_blk_discard_write_zeroes list[VIRTIO_BLK_RANGES_MAX];
     unsigned count;
@@ -161,10 +164,12 @@ static uint8_t serve_ranges(struct virtio_blk *blk, struct request *r, uint32_t 
 
     if (status != VIRTIO_BLK_S_OK)
         return status;
-    for (unsigned i = 0; i < ranges.count; i++)
+    for (unsigned i = 0; i < ranges.count; i++) {
+        blk->queue.work += (int64_t)ranges.list[i].num_sectors * SECTOR_BYTES / RANGE_BYTES_PER_WORK;
         if (act(blk->disk->context, ranges.list[i].sector * SECTOR_BYTES,
                 (uint64_t)ranges.list[i].num_sectors * SECTOR_BYTES))
             return VIRTIO_BLK_S_IOERR;
+    }
     return status_of(flush_if_writethrough(blk));
 }
 

@@ -403,7 +403,7 @@ void virtio_net_init(struct virtio_net *net, const struct guest_mem *mem, const 
     net->config.mtu = settings->mtu;
     net->card = (struct net_card){.receive = receive, .flush = flush, .context = net};
     for (unsigned i = 0; i < ARRAY_SIZE(net->queues); i++)
-        net->queues[i] = (struct virtqueue){.notify = notify, .size_max = VIRTIO_NET_QUEUE_SIZE};
+        net->queues[i] = (struct virtqueue){.notify = notify, .size_max = VIRTIO_NET_QUEUE_SIZE, .bytes_max = MIB(1)};
     net->device = (struct virtio_device){
         .ops = &virtio_net_ops,
         .queues = net->queues,

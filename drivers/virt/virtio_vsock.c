@@ -244,7 +244,7 @@ void virtio_vsock_init(struct virtio_vsock *vsock, const struct guest_mem *mem, 
     vsock->config.guest_cid = hub->cid;
     vsock->card = (struct vsock_card){receive, wake, vsock};
     for (unsigned i = 0; i < VIRTIO_VSOCK_QUEUES; i++)
-        vsock->queues[i] = (struct virtqueue){.notify = notify[i], .size_max = QUEUE_SIZE};
+        vsock->queues[i] = (struct virtqueue){.notify = notify[i], .size_max = QUEUE_SIZE, .bytes_max = MIB(1)};
     vsock->device = (struct virtio_device){
         .ops = &virtio_vsock_ops,
         .queues = vsock->queues,

@@ -183,8 +183,8 @@ static const char *add_buffer(const struct virtqueue *vq, struct vq_chain *chain
         return "empty buffer";
     if (!is_writable && chain->writable.left_bytes > 0)
         return "readable buffer after a writable one";
-    if (d->len > UINT32_MAX - stream->left_bytes)
-        return "chain of over 4 GiB";
+    if (d->len > (vq->bytes_max ?: UINT32_MAX) - stream->left_bytes)
+        return "chain of too many bytes";
     whole = unlikely(vq->is_untranslated) ? NULL : guest_mem_at(vq->mem, GPA(d->addr), d->len);
     wrong = likely(whole) ? add_span(chain, whole, d->len)
                           : add_cut_buffer(vq, chain, GPA(d->addr), d->len);
@@ -321,12 +321,15 @@ static bool serve_available(struct virtqueue *vq, struct vq_chain *chain, vq_ser
 
     while (*budget > 0 && vq_pop(vq, chain)) {
         int64_t bytes = (int64_t)chain->readable.left_bytes + chain->writable.left_bytes;
-        uint32_t written = serve(vq->device, chain);
+        uint32_t written;
+
+        vq->work = 0;
+        written = serve(vq->device, chain);
 
         if (!vq->device->is_live)
             break;
         vq_push(vq, chain->head, written);
-        *budget -= MAX(bytes, request_cost);
+        *budget -= MAX(bytes, request_cost) + vq->work;
     }
     return *budget <= 0;
 }

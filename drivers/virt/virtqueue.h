@@ -114,12 +114,15 @@ struct virtqueue {
     /* The device's own, constant while the queue is ready. */
     virtqueue_notify_fn *notify;
     uint16_t size_max; /* a power of two */
+    uint32_t bytes_max; /* of a chain's readable buffers, or its writable ones; 0: 4 GiB. Scattered memory is walked page by page */
     bool is_untranslated; /* its spans' `bytes` are guest-physical and unchecked: the addresses themselves are the request */
 
     const struct guest_mem *mem;
     struct virtio_device *device;
     unsigned index;
     struct vq_setup setup;
+
+    int64_t work; /* of the request that is served, in bytes, beside those of its buffers: set by vq_serve_fn */
 };
 
 /* After FEATURES_OK. Checks setup and translates the rings; a bad one makes it NEEDS_RESET. */

@@ -101,7 +101,20 @@ static void refuses_a_chain_of_more_than_4_gib(void **state)
     d = driver_desc(&guest, q, 0);
     d[0] = (struct virtq_desc){GIB(16), UINT32_MAX, VIRTQ_DESC_F_NEXT, 1};
     d[1] = (struct virtq_desc){GIB(16), 1, 0, 0};
-    assert_refused("over 4 GiB");
+    assert_refused("too many bytes");
+}
+
+/* What a device has no use for is refused before it is looked up: in scattered memory that takes long. */
+static void refuses_a_chain_of_more_than_the_device_takes(void **state)
+{
+    struct virtq_desc *d;
+
+    (void)state;
+    queue.bytes_max = 512;
+    driver_make_available(&guest, q, 0);
+    d = driver_desc(&guest, q, 0);
+    d[0] = (struct virtq_desc){GIB(64), 513, 0, 0}; /* no RAM, which is not said */
+    assert_refused("too many bytes");
 }
 
 static void refuses_bad_indirect_tables(void **state)
@@ -322,6 +335,7 @@ int main(void)
         TEST(refuses_a_loop_whose_buffers_are_cut_by_a_border),
         TEST(refuses_bad_buffers),
         TEST(refuses_a_chain_of_more_than_4_gib),
+        TEST(refuses_a_chain_of_more_than_the_device_takes),
         TEST(refuses_bad_indirect_tables),
         TEST(refuses_indirect_descriptors_that_were_not_negotiated),
         TEST(refuses_an_indirect_table_that_leaves_ram_on_the_way),
