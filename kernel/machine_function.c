@@ -89,20 +89,17 @@ static void set_msi(void *hardware, const struct pci_message *message)
 {
     struct machine_function *f = hardware;
     struct machine_message *m = &f->messages[0];
-    struct iommu_message host;
 
     if (!message) {
         enable_msi(f, false);
         return;
     }
     machine_message_set_guest(m, message);
-    if (!m->interrupts) {
-        if (machine_message_prepare(f, m, &host) != 0) {
-            complain(f);
-            return;
-        }
-        write_msi(f, &host);
+    if (!m->interrupts && machine_message_prepare(f, m, &m->host) != 0) {
+        complain(f);
+        return;
     }
+    write_msi(f, &m->host);
     enable_msi(f, true);
 }
 
@@ -122,22 +119,20 @@ static void set_msix(void *hardware, unsigned index, const struct pci_message *m
 {
     struct machine_function *f = hardware;
     struct machine_message *m = &f->messages[index];
-    struct iommu_message host;
 
     if (!message) {
         write_entry(f, index, WORD_CONTROL, VECTOR_MASKED);
         return;
     }
     machine_message_set_guest(m, message);
-    if (!m->interrupts) {
-        if (machine_message_prepare(f, m, &host) != 0) {
-            complain(f);
-            return;
-        }
-        write_entry(f, index, WORD_ADDRESS, (uint32_t)host.address);
-        write_entry(f, index, WORD_UPPER, (uint32_t)(host.address >> 32));
-        write_entry(f, index, WORD_DATA, host.data);
+    if (!m->interrupts && machine_message_prepare(f, m, &m->host) != 0) {
+        complain(f);
+        return;
     }
+    /* Each time: a reset within the device may have cleared its table, and MSI and MSI-X share the first message. */
+    write_entry(f, index, WORD_ADDRESS, (uint32_t)m->host.address);
+    write_entry(f, index, WORD_UPPER, (uint32_t)(m->host.address >> 32));
+    write_entry(f, index, WORD_DATA, m->host.data);
     write_entry(f, index, WORD_CONTROL, 0);
 }
 

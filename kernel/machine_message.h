@@ -4,9 +4,8 @@
 #define KERNEL_MACHINE_MESSAGE_H
 
 #include "arch/x86/device_irq.h"
+#include "kernel/iommu.h"
 
-struct iommu_interrupts;
-struct iommu_message;
 struct machine_function;
 struct pci_message;
 
@@ -14,6 +13,7 @@ struct machine_message {
     struct device_irq irq;
     struct iommu_interrupts *interrupts; /* NULL: not yet used */
     struct machine_function *function;
+    struct iommu_message host; /* what the hardware sends, once there are interrupts */
     uint64_t guest; /* atomic: address 63:32, data 31:0; 0: nothing */
     bool is_held;   /* the IOMMU blocks it until the next tick */
     struct machine_message *next_held;
