@@ -389,6 +389,7 @@ bool sched_must_switch(void)
 
 COLD void sched_synchronize(void)
 {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* what the caller took away is gone before a CPU is taken for idle */
     for (unsigned i = 0; i < pcpu_count; i++) {
         struct pcpu *cpu = &pcpus[i];
         uint64_t passes = READ_ONCE(cpu->passes);

@@ -80,12 +80,16 @@ void device_irq_release(struct device_irq *irq)
     lock_release(&lock);
 }
 
+/* A CPU in its HLT is none that device_irq_release()'s caller waits for: it says that it is awake before it looks. */
 void device_irq_dispatch(unsigned vector)
 {
-    const struct irq_row *row = __atomic_load_n(&rows[this_pcpu()->id], __ATOMIC_ACQUIRE);
-    const struct device_irq *irq =
-        row ? __atomic_load_n(&row->irqs[vector - VECTOR_DEVICE_FIRST], __ATOMIC_ACQUIRE) : NULL;
+    struct pcpu *cpu = this_pcpu();
+    const struct irq_row *row;
+    const struct device_irq *irq;
 
+    __atomic_store_n(&cpu->is_idle, false, __ATOMIC_SEQ_CST);
+    row = __atomic_load_n(&rows[cpu->id], __ATOMIC_ACQUIRE);
+    irq = row ? __atomic_load_n(&row->irqs[vector - VECTOR_DEVICE_FIRST], __ATOMIC_ACQUIRE) : NULL;
     if (irq) /* else it was on its way when its device was taken away */
         irq->handler(irq->context);
 }
