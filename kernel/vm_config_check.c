@@ -95,7 +95,7 @@ static void check_balloon(struct vm_config *vm)
     if (vm->balloon && vm->device_count > 0)
         vm_config_refuse(vm, "balloon: not for a VM that has devices");
     if (vm->balloon && vm->vga)
-        vm_config_refuse(vm, "balloon: not for a VM that has the VGA, whose memory is no RAM to give back");
+        vm_config_refuse(vm, "balloon: not for a VM that has the VGA");
 }
 
 static void check_vga(struct vm_config *vm)

@@ -178,6 +178,6 @@ static const struct iommu_ops ops = {
 const struct iommu_ops *unsafe_dma_start(void)
 {
     log_warn("iommu", "UNSAFE: unsafe_dma=1, and no IOMMU confines devices: a guest that has one can read and write "
-                      "all memory, the hypervisor's too");
+                      "all memory");
     return &ops;
 }

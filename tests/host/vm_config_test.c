@@ -488,7 +488,7 @@ static void legacy_hardware_has_conditions(void **state)
         const char *line, *why;
     } bad[] = {
         {"vm=a role=kernel memory=16M serial=COM1", "COM1"},
-        {"vm=a role=kernel memory=16M vga=1 balloon=1", "no RAM to give back"},
+        {"vm=a role=kernel memory=16M vga=1 balloon=1", "balloon: not for a VM that has the VGA"},
         {"vm=a role=kernel format=flat memory=64K vga=1", "vga: needs 1M"},
     };
 

@@ -111,17 +111,18 @@ static void report(void)
             log_info("preflight", "%s: %s", rows[i].name, svm_has(rows[i].bit) ? "used" : "not used");
 }
 
+static bool refuse(const char *why)
+{
+    log_error("preflight", "AMD-V is %s; turn on \"SVM Mode\" in the firmware's set-up", why);
+    return false;
+}
+
 bool svm_probe(const struct host_config *config)
 {
-    if (!svm_is_present()) {
-        log_error("preflight", "AMD-V is missing: this CPU has none (CPUID Fn8000_0001 ECX.SVM), or it is hidden; "
-                  "turn on \"SVM Mode\" in the firmware's set-up");
-        return false;
-    }
-    if (!svm_unlock()) {
-        log_error("preflight", "AMD-V is locked off by the firmware (VM_CR.SVMDIS); turn on \"SVM Mode\" in the firmware's set-up");
-        return false;
-    }
+    if (!svm_is_present())
+        return refuse("missing: this CPU has none (CPUID Fn8000_0001 ECX.SVM), or it is hidden");
+    if (!svm_unlock())
+        return refuse("locked off by the firmware (VM_CR.SVMDIS)");
     if (!negotiate(config))
         return false;
     svm_caps.asids = cpuid(CPUID_SVM_LEAF, 0).ebx;

@@ -245,18 +245,18 @@ bool vmx_is_present(void)
     return cpuid(1, 0).ecx & CPUID_1_ECX_VMX;
 }
 
+static bool refuse(const char *why)
+{
+    log_error("preflight", "VT-x is %s; turn on \"Intel Virtualization Technology\" in the firmware's set-up", why);
+    return false;
+}
+
 bool vmx_probe(const struct host_config *config)
 {
-    if (!vmx_is_present()) {
-        log_error("preflight", "VT-x is missing: this CPU has none (CPUID.1:ECX.VMX), or it is hidden; "
-                  "turn on \"Intel Virtualization Technology\" in the firmware's set-up");
-        return false;
-    }
-    if (!is_enabled_by_firmware()) {
-        log_error("preflight", "VT-x is locked off by the firmware (IA32_FEATURE_CONTROL); "
-                  "turn on \"Intel Virtualization Technology\" in the firmware's set-up");
-        return false;
-    }
+    if (!vmx_is_present())
+        return refuse("missing: this CPU has none (CPUID.1:ECX.VMX), or it is hidden");
+    if (!is_enabled_by_firmware())
+        return refuse("locked off by the firmware (IA32_FEATURE_CONTROL)");
     vmx_caps.revision = (uint32_t)(rdmsr(MSR_IA32_VMX_BASIC) & VMX_BASIC_REVISION_MASK);
     if (!(rdmsr(MSR_IA32_VMX_BASIC) & VMX_BASIC_TRUE_CTLS)) {
         log_error("preflight", "VT-x is too old: no true control capabilities, thus no unrestricted guest");
