@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 10
 PYTEST       := /usr/bin/python3 -m pytest
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help setup iso run test test-all test-programs bench bench-kvm plots popek hostile fuzz prove coverage lint layers gdb compile-commands
+.PHONY: help setup iso run test test-all test-programs bench plots popek hostile fuzz prove coverage lint layers gdb compile-commands
 help:
 	@echo 'make                build $(KERNEL_ELF)'
 	@echo 'make run            install what is missing, build, boot $(ISO), console on this terminal'
@@ -19,10 +19,9 @@ help:
 	@echo 'make test-all       and the full matrix of firmware, media and CPUs, and the lab'
 	@echo 'make iso            $(ISO) from ISO_CONFIG=$(ISO_CONFIG)'
 	@echo 'make host-test      unit tests only; one module: make host-test T=uart_test'
-	@echo 'make bench          what exits cost, as a table and build/bench.json'
+	@echo 'make bench          what exits cost, here and in KVM, as a table and build/bench.json'
 	@echo 'make LTO=           a kernel that is linked at once after a change: larger and slower, for debugging'
 	@echo 'make plots          the last make bench as tests/bench/*.svg'
-	@echo 'make bench-kvm      measures KVM, with which make bench compares, anew; writes tests/bench/kvm.json'
 	@echo 'make popek          is a VM equivalent to the bare machine? both engines, every sensitive instruction'
 	@echo 'make hostile        guests that try to get out or to starve others: how much they tried, on both engines'
 	@echo 'make fuzz           each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS); one of them: make fuzz T=virtio'
@@ -63,13 +62,8 @@ test-all:
 
 bench:
 	@scripts/setup
-	@+$(SUBMAKE) $(KERNEL_ELF) guests guest-linux
-	@tests/bench/run
-
-bench-kvm:
-	@scripts/setup
-	@+$(SUBMAKE) lab build/lab/kvmbench build/lab/net/order guests
-	@tests/lab/bench-kvm
+	@+$(SUBMAKE) $(KERNEL_ELF) guests guest-linux $(LAB_BUILD)/kvm.json
+	@tests/bench/run --kvm $(LAB_BUILD)/kvm.json
 
 plots:
 	@scripts/setup base plots

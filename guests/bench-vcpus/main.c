@@ -2,7 +2,8 @@
 /*
  * What does it cost that there are two virtual CPUs? With `shared=1` on the command line both have one host CPU: each
  * notes the time again and again, and who finds that its own last note is old was switched to: the other's last note
- * is when the switch began. Else each has a host CPU, and one interrupts the other, which runs, or which has halted.
+ * is when the switch began. Else each has a host CPU, and one interrupts the other, which runs, or which has halted, in
+ * either mode of the APIC.
  * Prints `BENCH name ticks`, as guests/bench does.
  */
 #include "guests/common/apic.h"
@@ -17,7 +18,7 @@
 #define OTHER    1u
 #define SETTLE   100000u /* ticks: the other one is halted by then */
 
-enum job { JOB_SPIN, JOB_HALT, JOB_SHARE };
+enum job { JOB_SPIN, JOB_HALT, JOB_SHARE, JOB_X2APIC };
 
 static volatile enum job job;
 static volatile bool is_ready; /* the other one */
@@ -57,21 +58,47 @@ static __attribute__((noinline)) void measure_switch(void)
 
 /* --- on two --- */
 
+static void wait(uint64_t ticks)
+{
+    uint64_t start = read_tsc();
+
+    while (read_tsc() - start < ticks)
+        ;
+}
+
 static void measure_ipi(const char *name, enum job other, uint64_t settle)
 {
     uint64_t ticks = 0;
 
     job = other;
     for (unsigned i = 0; i < ROUNDS; i++) {
-        uint64_t start = read_tsc();
+        uint64_t start;
 
-        while (read_tsc() - start < settle)
-            ;
+        wait(settle);
         start = read_tsc();
         apic_ipi_and_wait(OTHER);
         ticks += read_tsc() - start;
     }
     print("BENCH %s %lu\n", name, (ticks + ROUNDS / 2) / ROUNDS);
+}
+
+/* Both CPUs, for good. The other one is halted. */
+static bool enter_x2apic(void)
+{
+    wait(SETTLE);
+    is_ready = false;
+    job = JOB_X2APIC;
+    apic_ipi_and_wait(OTHER);
+    while (!is_ready)
+        ;
+    return apic_enter_x2apic();
+}
+
+static void other_enter_x2apic(void)
+{
+    job = JOB_SPIN;
+    (void)apic_enter_x2apic();
+    is_ready = true;
 }
 
 static void other_main(unsigned id)
@@ -85,6 +112,8 @@ static void other_main(unsigned id)
             __asm__ volatile("hlt");
         else if (job == JOB_SHARE)
             share_cpu(1);
+        else if (job == JOB_X2APIC)
+            other_enter_x2apic();
     }
 }
 
@@ -103,6 +132,10 @@ int guest_main(uint32_t magic UNUSED, uint32_t info)
     } else {
         measure_ipi("ipi_running", JOB_SPIN, 0);
         measure_ipi("ipi_halted", JOB_HALT, SETTLE);
+        if (enter_x2apic()) {
+            measure_ipi("x2apic_ipi_running", JOB_SPIN, 0);
+            measure_ipi("x2apic_ipi_halted", JOB_HALT, SETTLE);
+        }
     }
     print("BENCH end\n");
     return 0;

@@ -64,6 +64,10 @@ void apic_timer_start(void (*handler)(struct interrupt_frame *))
 
 void apic_send_ipi(uint8_t destination, uint32_t command)
 {
+    if (x2apic) {
+        wrmsr(X2APIC_MSR_BASE + (APIC_ICR_LOW >> 4), (uint64_t)destination << 32 | command);
+        return;
+    }
     apic_write(APIC_ICR_HIGH, (uint32_t)destination << 24);
     apic_write(APIC_ICR_LOW, command);
 }

@@ -48,7 +48,7 @@ static inline uint32_t cpuid_1_ecx(void)
  * loaded. */
 void apic_enable(void);
 
-/* False when the CPU has no x2APIC. */
+/* False when the CPU has no x2APIC. Each CPU for itself, and all before the next interrupt. */
 bool apic_enter_x2apic(void);
 
 /* Interrupt handlers call it, so it saves what it uses. */
@@ -59,10 +59,10 @@ void apic_timer_deadline_mode(void);
 struct interrupt_frame;
 void apic_timer_start(void (*handler)(struct interrupt_frame *));
 
-/* xAPIC mode: to the APIC with that id; command is the low half of the ICR. */
+/* To the APIC with that id; command is the low half of the ICR. */
 void apic_send_ipi(uint8_t destination, uint32_t command);
 
-/* Sends an interrupt to this CPU and returns when its handler has run; the same to the one with that id, in xAPIC mode. */
+/* Sends an interrupt to this CPU and returns when its handler has run; the same to the one with that id. */
 void apic_self_ipi_and_wait(void);
 void apic_ipi_and_wait(uint8_t destination);
 

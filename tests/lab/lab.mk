@@ -4,7 +4,7 @@ LAB_BUILD   := build/lab
 LAB_SOURCES := tests/lab
 # In order: a module stands behind what it needs.
 LAB_MODULES := irqbypass kvm kvm-intel scsi_common scsi_mod libata ata_piix cdrom sr_mod isofs
-# For make bench-kvm: KVM's switch between two cards.
+# For bench-kvm: KVM's switch between two cards.
 LAB_NET_MODULES := llc stp bridge tun tap vhost_iotlb vhost vhost_net
 
 .PHONY: lab
@@ -25,3 +25,9 @@ $(LAB_BUILD)/net/order: $(LAB_SOURCES)/lab.mk $(LINUX_BUILD)/vmlinuz
 	@mkdir -p $(@D)
 	$(Q)cp $(LAB_NET_MODULES:%=$(LINUX_BUILD)/modules/%.ko) $(@D)
 	$(Q)printf '%s\n' $(LAB_NET_MODULES) >$@
+
+# KVM's figures for make bench. They take minutes, so they are measured again only when something of it is new.
+$(LAB_BUILD)/kvm.json: $(LAB_SOURCES)/bench-kvm $(LAB_BUILD)/snapshot/complete $(LAB_BUILD)/kvmbench $(LAB_BUILD)/net/order \
+		$(addprefix build/guests/,bench-disk.elf bench-net.elf bench-vcpus.elf)
+	$(Q)$< $@.new
+	$(Q)mv $@.new $@

@@ -49,6 +49,8 @@ class Level1(Bochs):
 class Level1Job(Level1):
     """A snapshot of level 1, resumed with a job on the second CD; fill_job() says which."""
 
+    cpus = 1  # level 1's
+
     def check(self):
         super().check()
         if not (SNAPSHOT / "complete").exists():
@@ -64,8 +66,12 @@ class Level1Job(Level1):
         """Put into the folder what the job needs, and return its script."""
         raise NotImplementedError
 
+    @staticmethod
+    def job_of(workdir):
+        return workdir / "job.iso"
+
     def make_job(self, workdir):
-        folder, job = workdir / "job", workdir / "job.iso"
+        folder, job = workdir / "job", self.job_of(workdir)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         (folder / "job.sh").write_text(self.fill_job(folder))
@@ -98,6 +104,20 @@ class Level1Job(Level1):
         ):
             text = re.sub(pattern, line, text, flags=re.MULTILINE)
         return text
+
+
+class FreshLevel1Job(Level1Job):
+    """Boots level 1 with the job in its drive: a snapshot has one CPU. The job turns the others on, when it has read its files."""
+
+    def check(self):
+        Level1.check(self)
+
+    def start(self, workdir, stdin=subprocess.DEVNULL):
+        self.make_job(workdir)
+        return Level1.start(self, workdir, stdin)
+
+    def bochsrc(self, serial, workdir):
+        return super().bochsrc(serial, workdir).replace("path=none, status=ejected", f"path={self.job_of(workdir)}, status=inserted")
 
 
 class NestedQemu(Level1Job):
