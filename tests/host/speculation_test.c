@@ -194,6 +194,11 @@ static void the_hypervisors_branches_are_its_own(void **state)
     set_capabilities(0);
     speculation_start_cpu();
     assert_int_equal(*fake_features_msr(MSR_IA32_SPEC_CTRL), BIT(2));
+    fake_features_leaf(7)->edx &= ~CPUID_7_EDX_IBPB;
+    set_capabilities(ARCH_CAP_IBRS_ALL); /* a hypervisor below us may hide the register */
+    speculation_start_cpu();
+    assert_int_equal(*fake_features_msr(MSR_IA32_SPEC_CTRL), BIT(2));
+    fake_features_leaf(7)->edx |= CPUID_7_EDX_IBPB;
     set_capabilities(ARCH_CAP_IBRS_ALL);
     speculation_start_cpu();
     assert_int_equal(*fake_features_msr(MSR_IA32_SPEC_CTRL), BIT(2) | SPEC_CTRL_IBRS);

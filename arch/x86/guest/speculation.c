@@ -36,9 +36,10 @@ static bool needs_ibpb(void)
     return leaf7.edx & CPUID_7_EDX_IBPB || leaf88.ebx & CPUID_88_EBX_IBPB;
 }
 
+/* Of Intel's the one bit of CPUID says both: IBPB, and that there is a SPEC_CTRL. */
 static bool can_guard_branches(void)
 {
-    return capabilities & ARCH_CAP_IBRS_ALL || leaf821.eax & CPUID_821_EAX_AUTO_IBRS;
+    return (capabilities & ARCH_CAP_IBRS_ALL && leaf7.edx & CPUID_7_EDX_IBPB) || leaf821.eax & CPUID_821_EAX_AUTO_IBRS;
 }
 
 static bool needs_l1d_flush(void)
