@@ -228,5 +228,6 @@ enum verdict mmio_handle(struct vcpu *vcpu, const struct vcpu_exit *exit)
                is_the_faulted_one(address, emulate_offset(insn, vcpu->gpr, rip.value), insn->memory_width) &&
                (!insn->memory_is_first || exit->memory.is_write)))
         return move(vcpu, insn, address);
-    return execute(&(struct mmio){.vcpu = vcpu, .gva = &gva, .faulted = address, .is_write = exit->memory.is_write}, insn, rip.value);
+    return execute(&(struct mmio){.vcpu = vcpu, .gva = &gva, .faulted = address, .is_write = exit->memory.is_write}, insn,
+                   rip.value);
 }
